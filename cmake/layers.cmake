@@ -1,0 +1,81 @@
+# The dependency direction of ARCHITECTURE.md, in one table. A row names a module, the modules of ours it may use, then
+# (after |) the third-party targets. fb_module() links exactly that, and nothing else can be included: every module
+# exports an include root of its own that holds only its folder.
+set(FB_LAYERS
+    "proto          :                                            | Boost::headers"
+    "certs          :                                            | OpenSSL::SSL OpenSSL::Crypto"
+    "storage        :                                            | Threads::Threads"
+    "storage_sqlite : storage                                    | SQLite::SQLite3"
+    "storage_memory : storage                                    |"
+    "broker_core    : proto                                      | Boost::headers"
+    "tls_stream     : certs                                      | fb_asio OpenSSL::SSL"
+    "broker_net     : broker_core proto certs tls_stream         | fb_asio spdlog::spdlog"
+    "fota           : storage certs                              | fb_rapidjson spdlog::spdlog"
+    "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson spdlog::spdlog"
+    "app            : proto broker_core broker_net tls_stream certs storage storage_sqlite storage_memory fota http | fb_asio fb_rapidjson spdlog::spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
+)
+
+function(fb_layer_row name out_uses out_third)
+    foreach(row IN LISTS FB_LAYERS)
+        string(REGEX MATCH "^([a-z_]+) *:([^|]*)\\|(.*)$" _ "${row}")
+        if(CMAKE_MATCH_1 STREQUAL name)
+            separate_arguments(uses UNIX_COMMAND "${CMAKE_MATCH_2}")
+            separate_arguments(third UNIX_COMMAND "${CMAKE_MATCH_3}")
+            set(${out_uses} "${uses}" PARENT_SCOPE)
+            set(${out_third} "${third}" PARENT_SCOPE)
+            return()
+        endif()
+    endforeach()
+    message(FATAL_ERROR "module '${name}' has no row in cmake/layers.cmake: add one that says what it may use")
+endfunction()
+
+# An include root that holds one folder of the source tree, reached as #include "<folder>/x.hpp".
+function(fb_include_root name folder out)
+    set(root ${CMAKE_BINARY_DIR}/roots/${name})
+    get_filename_component(parent ${root}/${folder} DIRECTORY)
+    file(MAKE_DIRECTORY ${parent})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${root}/${folder} SYMBOLIC)
+    set(${out} ${root} PARENT_SCOPE)
+endfunction()
+
+function(fb_module name folder)
+    fb_layer_row(${name} uses third)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+    fb_include_root(${name} ${folder} root)
+    if(sources)
+        add_library(${name} STATIC ${sources})
+        target_link_libraries(${name} PRIVATE fb_options PUBLIC ${uses} ${third})
+        target_include_directories(${name} PUBLIC ${root})
+    else()
+        add_library(${name} INTERFACE)
+        target_link_libraries(${name} INTERFACE ${uses} ${third})
+        target_include_directories(${name} INTERFACE ${root})
+    endif()
+    foreach(use IN LISTS uses)
+        if(NOT TARGET ${use})
+            message(FATAL_ERROR "module '${name}' uses '${use}', which comes later: the layer order is wrong")
+        endif()
+    endforeach()
+endfunction()
+
+# One doctest program from a folder of tests; ctest runs it as one test.
+function(fb_test name folder)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+    if(NOT sources)
+        return()
+    endif()
+    add_executable(${name} ${sources})
+    target_link_libraries(${name} PRIVATE fb_options test_support ${ARGN})
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# One libFuzzer target from one file (clang, preset fuzz).
+function(fb_fuzzer name source)
+    if(NOT FB_FUZZ)
+        return()
+    endif()
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE fb_options test_support_headers ${ARGN})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -1,0 +1,23 @@
+# Compiler options every target of ours is built with. Sanitizers come from the presets: FB_SANITIZE=address,undefined | thread.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(FB_SANITIZE "" CACHE STRING "sanitizers, as -fsanitize= takes them")
+option(FB_FUZZ "build the libFuzzer targets (clang only)" OFF)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(fb_options INTERFACE)
+target_compile_options(fb_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+    -Wnon-virtual-dtor -Woverloaded-virtual -Werror=return-type -Werror=switch -fno-omit-frame-pointer)
+if(FB_SANITIZE)
+    add_compile_options(-fsanitize=${FB_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${FB_SANITIZE})
+endif()
+if(FB_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

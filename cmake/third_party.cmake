@@ -1,0 +1,10 @@
+# Asio and Beast are compiled once, here, and everybody else sees declarations only.
+add_library(fb_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/boost_asio.cpp)
+target_compile_definitions(fb_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+    BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+target_link_libraries(fb_asio PUBLIC Boost::headers Threads::Threads)
+
+add_library(fb_rapidjson INTERFACE)
+target_compile_definitions(fb_rapidjson INTERFACE RAPIDJSON_HAS_STDSTRING=1)
+find_path(FB_RAPIDJSON_INCLUDE rapidjson/document.h REQUIRED)
+target_include_directories(fb_rapidjson SYSTEM INTERFACE ${FB_RAPIDJSON_INCLUDE})
