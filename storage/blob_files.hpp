@@ -1,0 +1,75 @@
+// Firmware bytes on disk: one immutable file per content, named by its SHA-256, below <data>/blobs.
+// A blob becomes visible only whole: written to a temporary name, synced, renamed, directory synced.
+// No thread of its own; calls block on the disk and belong on a pool or HTTP thread, never on a shard.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "storage/error.hpp"
+
+namespace fb::storage {
+
+/// A blob being written. Destroying it without commit() removes the temporary file.
+class blob_writer {
+  public:
+    blob_writer(blob_writer&& other) noexcept;
+    blob_writer& operator=(blob_writer&&) = delete;
+    ~blob_writer();
+
+    /// unavailable: disk full or failing; names the file.
+    status write(std::string_view bytes);
+    std::int64_t size() const noexcept { return size_; }
+    /// Syncs and renames to `sha256_hex`. An existing blob of that name is kept (same content).
+    status commit(const std::string& sha256_hex);
+
+  private:
+    friend class blob_files;
+    blob_writer(std::filesystem::path directory, std::filesystem::path temporary, int fd);
+
+    std::filesystem::path directory_;
+    std::filesystem::path temporary_;
+    int fd_ = -1;
+    std::int64_t size_ = 0;
+};
+
+/// An open blob, readable at any offset from any thread.
+class blob_reader {
+  public:
+    blob_reader(blob_reader&& other) noexcept;
+    blob_reader& operator=(blob_reader&&) = delete;
+    ~blob_reader();
+
+    std::int64_t size() const noexcept { return size_; }
+    /// Fills `out` from `offset`; returns the bytes read, fewer only at the end.
+    result<std::size_t> read(std::int64_t offset, std::span<char> out) const;
+
+  private:
+    friend class blob_files;
+    blob_reader(int fd, std::int64_t size) : fd_(fd), size_(size) {}
+
+    int fd_ = -1;
+    std::int64_t size_ = 0;
+};
+
+class blob_files {
+  public:
+    /// Creates the directory (0700) and removes temporary files that a crash left behind.
+    static result<blob_files> open(const std::filesystem::path& directory);
+
+    result<blob_writer> create() const;
+    /// not_found: no such blob. `sha256_hex` is 64 lower-case hex digits, anything else is invalid.
+    result<blob_reader> open_blob(const std::string& sha256_hex) const;
+    bool exists(const std::string& sha256_hex) const;
+    std::filesystem::path path_of(const std::string& sha256_hex) const;
+    /// Bytes free for us on the file system.
+    std::int64_t bytes_free() const;
+
+  private:
+    explicit blob_files(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    std::filesystem::path directory_;
+};
+
+} // namespace fb::storage

@@ -1,0 +1,155 @@
+// What FOTA asks of a database: intents, each atomic, applied in batches with one outcome per operation; and queries.
+// No rows, cursors or transactions cross this interface, and nothing in it assumes SQLite.
+//
+// fota_store is written by one thread (the group-commit writer, async_store.hpp). fota_reader is for queries: each
+// thread that reads opens one of its own and keeps it to itself.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "storage/error.hpp"
+#include "storage/records.hpp"
+
+namespace fb::storage {
+
+/// An update as it shall be, if the row's state_version still is `expected_version`. The store writes all of
+/// `wanted` and sets state_version to expected_version + 1; otherwise the whole operation is a conflict.
+struct update_change {
+    update wanted;
+    std::int64_t expected_version = 0;
+};
+
+/// Everything one device report (or connection event, or time-out) changes, in one go. With a `result` whose
+/// event_key exists already nothing at all is changed and the outcome is `duplicate`.
+struct record_report {
+    std::optional<device> device_row; // inserted, or all columns but id, first_seen replaced, by device_id
+    std::optional<update_change> change;
+    std::optional<update_result> result;
+    std::vector<update_event> events;
+};
+
+/// A new update, in state pending, scheduled or skipped. `superseded` are changed first, in the same transaction.
+/// conflict: the device has an open update that is not among them.
+struct create_update {
+    update row;
+    std::vector<update_change> superseded;
+    std::vector<update_event> events;
+};
+
+/// conflict: (device_type, version) exists.
+struct save_firmware {
+    firmware row;
+};
+
+/// not_found: no such firmware.
+struct set_firmware_state {
+    firmware_uuid id;
+    firmware_state state{};
+};
+
+/// What an operator may set; empty members are left alone. not_found: no such device.
+struct patch_device {
+    std::string device_id;
+    std::optional<std::string> name;
+    std::optional<std::string> type;
+    std::optional<std::string> tags; // JSON array
+};
+
+/// At start: nobody is connected yet.
+struct set_all_offline {};
+
+/// conflict: the name is taken by a token that is not revoked.
+struct save_token {
+    api_token row;
+};
+struct revoke_token {
+    token_uuid id;
+    timestamp at{};
+};
+struct touch_token {
+    token_uuid id;
+    timestamp at{};
+};
+
+/// conflict: the key exists.
+struct save_idempotency {
+    idempotency_record row;
+};
+struct prune_idempotency {
+    timestamp older_than{};
+};
+
+using fota_operation = std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device,
+                                    set_all_offline, save_token, revoke_token, touch_token, save_idempotency,
+                                    prune_idempotency>;
+
+enum class applied {
+    done,
+    duplicate, // record_report: the event_key was there already
+};
+using fota_outcome = result<applied>;
+
+/// A page of a list: `next` is an opaque cursor, empty when there is no more.
+template <class Row>
+struct page {
+    std::vector<Row> items;
+    std::optional<std::string> next;
+};
+
+/// Filters are conjunctive; empty ones do not filter. Limits are 1-500. An unreadable cursor is error_kind::invalid.
+struct list_query {
+    int limit = 50;
+    std::optional<std::string> cursor;
+    std::optional<std::string> device_id; // the text id
+    std::optional<std::string> device_type;
+    std::optional<std::string> state;  // update or firmware state
+    std::optional<std::string> status; // result status
+    std::optional<std::string> firmware_id;
+};
+
+class fota_reader {
+  public:
+    virtual ~fota_reader() = default;
+
+    virtual result<std::optional<device>> find_device(const std::string& device_id) = 0;
+    virtual result<std::optional<device>> find_device(const device_uuid& id) = 0;
+    virtual result<std::optional<firmware>> find_firmware(const firmware_uuid& id) = 0;
+    virtual result<std::optional<firmware>> find_firmware(const std::string& device_type, const std::string& version) = 0;
+    virtual result<std::optional<update_view>> find_update(const update_uuid& id) = 0;
+    /// The one open update of a device.
+    virtual result<std::optional<update_view>> find_open_update(const std::string& device_id) = 0;
+    /// The newest update of a device, open or ended, that has a state.
+    virtual result<std::optional<update_view>> find_latest_update(const std::string& device_id) = 0;
+    /// All open updates, for the start: in the order of their ids.
+    virtual result<std::vector<update_view>> open_updates() = 0;
+
+    virtual result<page<device>> list_devices(const list_query& q) = 0;       // by device_id
+    virtual result<page<firmware>> list_firmwares(const list_query& q) = 0;   // newest first; no seed-only rows
+    virtual result<page<update_view>> list_updates(const list_query& q) = 0;  // newest first; no seed-only rows
+    virtual result<page<result_view>> list_results(const list_query& q) = 0;  // newest first
+    virtual result<std::vector<update_event>> events_of(const update_uuid& id) = 0; // oldest first
+    /// The text ids of all devices of a type.
+    virtual result<std::vector<std::string>> devices_of_type(const std::string& device_type) = 0;
+
+    virtual result<std::optional<api_token>> find_token(const std::string& hash) = 0; // revoked and expired ones too
+    virtual result<std::vector<api_token>> list_tokens() = 0;
+    virtual result<std::optional<idempotency_record>> find_idempotency(const std::string& key) = 0;
+};
+
+class fota_store {
+  public:
+    virtual ~fota_store() = default;
+
+    /// Applies all operations in order, durably, with one outcome each: a bad one never takes its neighbours along.
+    /// When the commit itself fails every outcome is that error and nothing was applied.
+    virtual std::vector<fota_outcome> apply(std::span<const fota_operation> operations) = 0;
+
+    virtual result<std::unique_ptr<fota_reader>> open_reader() = 0; // any thread
+};
+
+} // namespace fb::storage
