@@ -1,0 +1,34 @@
+// The thread a service lives on: a bounded queue of calls and a deadline to sleep until. Any thread may post.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "fota/service.hpp"
+
+namespace fb::fota {
+
+class fota_thread {
+  public:
+    using call = std::function<void(service&, timestamp now)>;
+
+    /// Makes the service on the new thread's behalf; `start` has succeeded when the constructor returns, otherwise
+    /// storage's error text is thrown as std::runtime_error. The ports must outlive this object.
+    fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs);
+    ~fota_thread(); // runs what was posted, waits for the store, stops
+
+    void post(call c);
+    /// Calls waiting: back-pressure for the broker's side.
+    std::size_t pending() const;
+
+  private:
+    struct impl;
+    std::unique_ptr<impl> impl_;
+};
+
+} // namespace fb::fota

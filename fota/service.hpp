@@ -1,0 +1,146 @@
+// Firmware updates on one gateway: devices' reports in, commands and database rows out, operators' wishes from HTTP.
+//
+// Sans-I/O: `now` comes with every call, effects leave through the ports, nothing blocks but store_port::reader(). All
+// calls happen on one thread (fota_thread.hpp runs one; tests just call).
+//
+// Invariants: open updates in memory are authoritative, writes are pipelined per device and reloaded after a failed one;
+// a report is acknowledged only after its commit; a command is published only after its `offered` is committed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fota/ports.hpp"
+#include "fota/settings.hpp"
+#include "storage/blob_files.hpp"
+#include "storage/records.hpp"
+
+namespace fb::fota {
+
+using storage::timestamp;
+
+/// An incoming publication on a FOTA topic below device/{id}/ by the peer itself.
+struct report {
+    peer from;
+    std::string topic;
+    std::string payload;
+    bool wants_ack = false; // QoS > 0: `token` is to be acknowledged exactly once
+    ack_token token;
+    std::string response_topic; // MQTT 5
+    std::string correlation;
+};
+
+/// An operator's request or download that cannot be done: becomes problem+json.
+struct problem {
+    int status = 500;   // HTTP
+    std::string reason; // a stable word: "unknown_device", "wrong_type", "downgrade", "busy", "blocked", "not_found"...
+    std::string detail; // for people: what, where, what to do
+};
+
+template <class T>
+using reply = std::function<void(std::optional<T>, problem)>; // value, or nothing and the problem
+
+struct trigger_request {
+    std::string firmware_id;
+    std::vector<std::string> device_ids;    // either these
+    std::optional<std::string> device_type; // or all devices of a type
+    bool allow_downgrade = false;           // the caller has checked that the role allows it
+    std::string requested_by;
+};
+struct refusal {
+    std::string device_id, reason, detail;
+};
+struct trigger_answer {
+    std::vector<storage::update_view> updates; // one per device that was not refused
+    std::vector<refusal> refused;
+    bool created = false; // at least one is new
+};
+
+/// What memory knows better than the database.
+struct live_device {
+    std::string device_id;
+    bool online = false;
+    std::optional<timestamp> last_seen;
+    std::optional<storage::update_view> open_update; // exact percent and bytes
+};
+
+/// The query part of a download URL, or the certificate alone.
+struct download_request {
+    std::string firmware_id;
+    std::optional<std::string> update_id, attempt, expires, signature; // u, a, e, s
+    std::optional<std::string> certificate_device_id;
+    bool by_operator = false; // an API token has been checked: no update involved
+};
+struct download_grant {
+    storage::firmware firmware;
+    std::optional<storage::update_uuid> update_id; // set: served bytes are booked on this update
+    int attempt = 0;
+};
+
+struct explain_reason {
+    std::string code, text;
+};
+struct explanation {
+    std::optional<storage::update_view> update;
+    std::vector<explain_reason> reasons;
+};
+
+/// For /api/v1/events and the demo: called on the FOTA thread at each committed transition and progress report.
+struct update_notice {
+    storage::update_uuid update_id;
+    std::string device_id;
+    storage::update_state state{};
+    int percent = 0;
+};
+
+struct counters {
+    std::uint64_t reports_accepted = 0, reports_malformed = 0, reports_refused = 0, reports_duplicate = 0;
+    std::uint64_t offers = 0, chunks = 0, chunk_bytes = 0, store_failures = 0;
+};
+
+class service {
+  public:
+    service(settings s, broker_port& broker, store_port& store, storage::blob_files blobs);
+    ~service();
+
+    /// Loads open updates; everybody is offline. An error says why FOTA cannot start.
+    storage::status start(timestamp now);
+
+    // From the broker. `ready` says that one of this device's own sessions holds a subscription matching its update
+    // topic; it is repeated with each SUBSCRIBE to it, because each makes the open command be published again.
+    void device_connected(const peer& who, timestamp now);
+    void device_ready(const peer& who, timestamp now);
+    void device_not_ready(const peer& who, timestamp now); // unsubscribed
+    void device_disconnected(const peer& who, timestamp now);
+    void on_report(report r, timestamp now);
+
+    // From operators, through HTTP. Replies come later, on the FOTA thread.
+    void trigger(trigger_request request, timestamp now, reply<trigger_answer> done);
+    void cancel(const std::string& update_id, const std::string& by, timestamp now, reply<storage::update_view> done);
+    void add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done); // 409 when it exists
+    void revoke_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
+    void patch_device(storage::patch_device change, timestamp now, reply<storage::device> done);
+    void explain(const std::string& device_id, timestamp now, reply<explanation> done);
+    void live(std::vector<std::string> device_ids, reply<std::vector<live_device>> done);
+
+    // Downloads. Served bytes move the state: the first to downloading, the last to downloaded.
+    void authorize_download(const download_request& request, timestamp now, reply<download_grant> done);
+    void bytes_served(const download_grant& grant, std::int64_t first, std::int64_t end, timestamp now);
+
+    /// Time-outs. next_deadline() is when on_time() wants to be called at the latest.
+    void on_time(timestamp now);
+    std::optional<timestamp> next_deadline() const;
+
+    void on_notice(std::function<void(const update_notice&)> listener);
+    const counters& statistics() const;
+
+  private:
+    struct impl;
+    std::unique_ptr<impl> impl_;
+};
+
+} // namespace fb::fota
