@@ -63,6 +63,9 @@ class user_properties {
     bool empty() const;
     std::vector<pair> to_vector() const; // decoded ones first, then added ones
     std::optional<std::string_view> find(std::string_view name) const;
+    /// What was decoded and what was added, for encoders that visit the pairs without a vector.
+    std::string_view block() const noexcept { return block_; }
+    const std::vector<pair>& added() const noexcept { return list_; }
 
   private:
     std::string_view block_;
