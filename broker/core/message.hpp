@@ -1,0 +1,68 @@
+// One immutable publication: topic, properties and payload in a single allocation, counted by reference over threads.
+#pragma once
+
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+#include <string_view>
+
+#include "broker/core/clock.hpp"
+#include "proto/types.hpp"
+
+namespace fb::core {
+
+class message;
+using message_ptr = boost::intrusive_ptr<const message>;
+
+/// What a message is made of; the views are copied.
+struct message_parts {
+    std::string_view topic;
+    std::string_view properties; // the block passed on unaltered (proto::append_forward_block)
+    std::string_view payload;
+    proto::qos quality = proto::qos::at_most_once;
+    bool retain = false;
+    std::int64_t expires_mono_ms = never; // when the Message Expiry Interval ends
+    std::uint64_t publisher = 0;          // session number: no-local compares it; 0 is nobody
+    std::uint64_t id = 0;                 // within the state store
+};
+
+class message {
+  public:
+    /// Throws std::bad_alloc.
+    static message_ptr make(const message_parts& parts);
+
+    std::string_view topic() const noexcept { return {data(), topic_bytes_}; }
+    std::string_view properties() const noexcept { return {data() + topic_bytes_, properties_bytes_}; }
+    std::string_view payload() const noexcept { return {data() + topic_bytes_ + properties_bytes_, payload_bytes_}; }
+    proto::qos quality() const noexcept { return quality_; }
+    bool retain() const noexcept { return retain_; }
+    std::int64_t expires_mono_ms() const noexcept { return expires_mono_ms_; }
+    std::uint64_t publisher() const noexcept { return publisher_; }
+    std::uint64_t id() const noexcept { return id_; }
+    /// What it counts against byte budgets.
+    std::size_t bytes() const noexcept { return topic_bytes_ + properties_bytes_ + payload_bytes_; }
+    bool expired(std::int64_t mono_ms) const noexcept { return expires_mono_ms_ <= mono_ms; }
+
+    message(const message&) = delete;
+    message& operator=(const message&) = delete;
+
+  private:
+    explicit message(const message_parts& parts) noexcept;
+    ~message() = default;
+
+    const char* data() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+    friend void intrusive_ptr_add_ref(const message* m) noexcept { m->references_.fetch_add(1, std::memory_order_relaxed); }
+    friend void intrusive_ptr_release(const message* m) noexcept;
+
+    mutable std::atomic<std::uint32_t> references_{0};
+    std::uint32_t properties_bytes_;
+    std::uint32_t payload_bytes_;
+    std::uint16_t topic_bytes_;
+    proto::qos quality_;
+    bool retain_;
+    std::int64_t expires_mono_ms_;
+    std::uint64_t publisher_;
+    std::uint64_t id_;
+};
+
+} // namespace fb::core
