@@ -1,9 +1,11 @@
 // An SSL_CTX for a listener, built once at start and shared by all its connections (any thread may create sessions).
 //
 // TLS 1.2 and 1.3, server preference, read-ahead, SSL_MODE_RELEASE_BUFFERS | ENABLE_PARTIAL_WRITE |
-// ACCEPT_MOVING_WRITE_BUFFER, session id context set, TLS 1.3 tickets on for resumption.
+// ACCEPT_MOVING_WRITE_BUFFER, session id context set, tickets on for resumption (no server-side cache). A ticket whose
+// client certificate has expired is ignored: the client gets a full handshake, where a renewed one is asked for.
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@ struct tls_settings {
     std::filesystem::path key;         // PEM
     std::optional<std::filesystem::path> client_ca; // PEM bundle; needed unless client_certificates::none
     client_certificates clients = client_certificates::none;
+    std::time_t clock_floor = 0; // certificates are judged by this time while the clock says an earlier one
 };
 
 struct ssl_ctx_free { void operator()(SSL_CTX* ctx) const noexcept; };
@@ -38,6 +41,10 @@ class tls_context {
 
   private:
     std::unique_ptr<SSL_CTX, ssl_ctx_free> context_;
+    std::time_t clock_floor_;
 };
+
+/// Worth a warning at start: the group or everybody may read this private key.
+bool readable_by_others(const std::filesystem::path& key) noexcept;
 
 } // namespace fb::certs

@@ -17,12 +17,14 @@ bool must_wait(const boost::system::error_code& error) {
 
 } // namespace
 
-async_stream::async_stream(socket_type socket) : socket_(std::move(socket)) {
+async_stream::async_stream(socket_type socket)
+    : socket_(std::move(socket)) {
     error_code ignored; // only a closed socket refuses, and the first operation reports that
     socket_.non_blocking(true, ignored);
 }
 
-async_stream::async_stream(socket_type socket, const certs::tls_context& context) : async_stream(std::move(socket)) {
+async_stream::async_stream(socket_type socket, const certs::tls_context& context)
+    : async_stream(std::move(socket)) {
     secure_ = true;
     tls_ = tls_session(context.new_session(socket_.native_handle()));
 }

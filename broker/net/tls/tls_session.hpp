@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "certs/tls_context.hpp"
 
@@ -33,9 +34,11 @@ struct tls_result {
 class tls_session {
   public:
     tls_session() = default;
-    explicit tls_session(certs::ssl_ptr ssl) : ssl_(std::move(ssl)) {}
+    explicit tls_session(certs::ssl_ptr ssl)
+        : ssl_(std::move(ssl)) {}
 
     explicit operator bool() const noexcept { return ssl_ != nullptr; }
+    /// Done only when certs::refuse_peer has nothing against the peer, on resumption too.
     tls_result handshake();
     tls_result read(std::span<char> out);
     tls_result write(std::string_view bytes);
@@ -53,8 +56,10 @@ class tls_session {
 
   private:
     tls_result outcome(int returned);
+    tls_result end(tls_status how, std::string text);
 
     certs::ssl_ptr ssl_;
+    tls_status ended_ = tls_status::ok; // failed or closed for good: what every further call answers
     std::string error_text_;
 };
 
