@@ -26,8 +26,7 @@ message_ptr message::make(const message_parts& parts) {
 }
 
 void intrusive_ptr_release(const message* m) noexcept {
-    if (m->references_.fetch_sub(1, std::memory_order_release) != 1) return;
-    std::atomic_thread_fence(std::memory_order_acquire);
+    if (m->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     m->~message();
     ::operator delete(const_cast<message*>(m));
 }

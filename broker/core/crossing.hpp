@@ -1,0 +1,46 @@
+// What shards tell each other. A publish crosses to another shard once, however many subscribers it has there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "broker/core/handles.hpp"
+#include "broker/core/message.hpp"
+#include "broker/core/routing_index.hpp"
+
+namespace fb::core {
+
+/// Names one acknowledgement that is owed: session slot + connection epoch + running number, never the packet id, which
+/// may be in use again by the time an answer comes. number 0: nobody waits.
+struct ack_token {
+    session_handle session;
+    std::uint64_t epoch = 0;
+    std::uint32_t number = 0;
+    explicit operator bool() const noexcept { return number != 0; }
+    friend bool operator==(const ack_token&, const ack_token&) = default;
+};
+
+/// Deliver to the entries of `list` that live on the receiving shard. With a token: answer part_done once what must be
+/// kept is committed.
+struct routed {
+    message_ptr message;
+    match_list_ptr list;
+    bool live_only = false;
+    ack_token token;
+};
+
+struct part_done {
+    ack_token token;
+};
+
+using crossing = std::variant<routed, part_done>;
+
+/// Puts a crossing into a shard's inbox. Must not block: it is called under a stripe of the retained store.
+class crossing_port {
+  public:
+    virtual ~crossing_port() = default;
+    virtual void send(shard_id to, crossing what) = 0;
+};
+
+} // namespace fb::core

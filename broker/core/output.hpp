@@ -1,0 +1,54 @@
+// What one connection still has to be sent: encoded bytes, with large payloads kept by reference instead of copied.
+// One thread. Buffers come from a pool of their shard and go back when everything is sent, so that an idle connection
+// holds none.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/message.hpp"
+
+namespace fb::core {
+
+class output_buffer {
+  public:
+    /// For encoders: append to it; call nothing else in between.
+    std::string& text() noexcept { return text_; }
+    /// The payload of `m` comes next; kept by reference until it is sent.
+    void append_payload(const message_ptr& m);
+
+    std::size_t size() const noexcept { return text_.size() - text_sent_ + payload_bytes_; }
+    /// The bytes to be sent next, in order; returns how many of `out` were filled. Valid until the next non-const call.
+    std::size_t gather(std::span<std::string_view> out) const;
+    /// The first `count` bytes have been sent.
+    void consume(std::size_t count);
+    void clear();
+
+  private:
+    struct piece {
+        std::size_t at = 0; // comes before text_[at]
+        std::size_t sent = 0;
+        message_ptr message;
+    };
+    void compact();
+
+    std::string text_;
+    std::size_t text_sent_ = 0;
+    std::vector<piece> pieces_;
+    std::size_t first_piece_ = 0;
+    std::size_t payload_bytes_ = 0; // of the pieces, unsent
+};
+
+class output_pool {
+  public:
+    std::unique_ptr<output_buffer> take();
+    void give_back(std::unique_ptr<output_buffer> buffer);
+
+  private:
+    std::vector<std::unique_ptr<output_buffer>> free_;
+};
+
+} // namespace fb::core

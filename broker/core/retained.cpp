@@ -1,0 +1,83 @@
+#include "broker/core/retained.hpp"
+
+#include <algorithm>
+
+#include "proto/topic.hpp"
+
+namespace fb::core {
+namespace {
+
+/// The literal text every match of `filter` begins with. "a/#" also matches "a", so the '/' is not part of it there.
+std::string_view literal_prefix(std::string_view filter) noexcept {
+    const auto wild = filter.find_first_of("+#");
+    if (wild == std::string_view::npos) return filter;
+    if (filter[wild] == '#' && wild > 0) return filter.substr(0, wild - 1);
+    return filter.substr(0, wild);
+}
+
+} // namespace
+
+std::size_t retained::stripe_of(std::string_view topic) noexcept {
+    return std::hash<std::string_view>{}(topic.substr(0, topic.find('/'))) % stripe_count;
+}
+
+retained::outcome retained::replace(stripe& s, const message_ptr& m) {
+    const auto it = s.messages.find(m->topic());
+    const std::uint64_t old_bytes = it == s.messages.end() ? 0 : it->second->bytes();
+    if (m->payload().empty()) { // v5[MQTT-3.3.1-6] v311[MQTT-3.3.1-10]
+        if (it == s.messages.end()) return outcome::nothing_to_clear;
+        s.messages.erase(it);
+        messages_.fetch_sub(1, std::memory_order_relaxed);
+        bytes_.fetch_sub(old_bytes, std::memory_order_relaxed);
+        return outcome::cleared;
+    }
+    if (bytes() - old_bytes + m->bytes() > bytes_max_) return outcome::full;
+    if (it == s.messages.end()) {
+        if (message_count() >= messages_max_) return outcome::full;
+        s.messages.emplace(m->topic(), m);
+        messages_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+        it->second = m; // v5[MQTT-3.3.1-5] v311[MQTT-3.3.1-5]
+    }
+    bytes_.fetch_add(m->bytes() - old_bytes, std::memory_order_relaxed);
+    return outcome::stored;
+}
+
+retained::outcome retained::store(const message_ptr& m,
+                                  const std::function<void(outcome, std::uint64_t)>& while_held) {
+    stripe& s = stripes_[stripe_of(m->topic())];
+    const std::lock_guard lock(s.mutex);
+    const outcome result = replace(s, m);
+    while_held(result, version_.fetch_add(1, std::memory_order_relaxed) + 1);
+    return result;
+}
+
+void retained::restore(const message_ptr& m, std::uint64_t version) {
+    stripe& s = stripes_[stripe_of(m->topic())];
+    const std::lock_guard lock(s.mutex);
+    replace(s, m);
+    if (version > version_.load(std::memory_order_relaxed)) version_.store(version, std::memory_order_relaxed);
+}
+
+void retained::match_in(const stripe& s, std::string_view filter, std::int64_t mono_ms,
+                        std::vector<message_ptr>& out) const {
+    const std::string_view prefix = literal_prefix(filter);
+    const std::lock_guard lock(s.mutex);
+    for (auto it = s.messages.lower_bound(prefix); it != s.messages.end(); ++it) {
+        if (!std::string_view(it->first).starts_with(prefix)) break;
+        if (!it->second->expired(mono_ms) && proto::topic_matches(filter, it->first)) out.push_back(it->second);
+    }
+}
+
+std::vector<message_ptr> retained::match(std::string_view filter, std::int64_t mono_ms) const {
+    std::vector<message_ptr> out;
+    const std::string_view first = filter.substr(0, filter.find('/'));
+    if (first.find_first_of("+#") == std::string_view::npos) {
+        match_in(stripes_[stripe_of(filter)], filter, mono_ms, out);
+    } else {
+        for (const stripe& s : stripes_) match_in(s, filter, mono_ms, out);
+    }
+    return out;
+}
+
+} // namespace fb::core

@@ -1,0 +1,59 @@
+// Topic -> retained message, shared by all shards: the second of the two structures with a lock on the publish path.
+//
+// Striped by the topic's first level. A retained publish is stored, matched and handed to every shard's inbox (its own
+// included) under its stripe; a subscriber inserts its filter first, then reads: so the last message a subscriber sees
+// is the one that is retained. Any thread may call anything.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/message.hpp"
+
+namespace fb::core {
+
+class retained {
+  public:
+    retained(std::uint64_t messages_max, std::uint64_t bytes_max) : messages_max_(messages_max), bytes_max_(bytes_max) {}
+
+    enum class outcome { stored, cleared, nothing_to_clear, full };
+
+    /// Stores `m` (an empty payload clears: v5[MQTT-3.3.1-6]) and, still under the stripe, calls `while_held` with the
+    /// version that orders the writers of this topic. When the store is full the message is not kept, but still routed.
+    outcome store(const message_ptr& m, const std::function<void(outcome, std::uint64_t version)>& while_held);
+
+    /// All messages that match, expired ones left out. `filter` is valid.
+    std::vector<message_ptr> match(std::string_view filter, std::int64_t mono_ms) const;
+
+    /// At start, from the state store.
+    void restore(const message_ptr& m, std::uint64_t version);
+
+    std::uint64_t message_count() const noexcept { return messages_.load(std::memory_order_relaxed); }
+    std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+
+  private:
+    static constexpr std::size_t stripe_count = 64;
+    struct stripe {
+        mutable std::mutex mutex;
+        std::map<std::string, message_ptr, std::less<>> messages;
+    };
+    static std::size_t stripe_of(std::string_view topic) noexcept;
+    void match_in(const stripe& s, std::string_view filter, std::int64_t mono_ms, std::vector<message_ptr>& out) const;
+    outcome replace(stripe& s, const message_ptr& m);
+
+    const std::uint64_t messages_max_;
+    const std::uint64_t bytes_max_;
+    std::array<stripe, stripe_count> stripes_;
+    std::atomic<std::uint64_t> messages_{0};
+    std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<std::uint64_t> version_{0};
+};
+
+} // namespace fb::core

@@ -1,0 +1,143 @@
+// Filter -> subscribers, shared by all shards: the first of the two structures with a lock on the publish path.
+//
+// A trie whose edges live in one hash table. match() takes the lock shared; shards call it through a match_cache, so it
+// runs on a cache miss only. Any thread may call anything.
+//
+// Invariants:
+// (1) A match list is immutable once made and holds each session once, however many of its filters match.
+// (2) Entries are sorted by shard, so that a shard reads one contiguous range.
+// (3) version(topic) is raised after every change that could alter match(topic): a list made for the version read
+//     before matching is right as long as the version stays.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/handles.hpp"
+#include "proto/packets.hpp"
+
+namespace fb::core {
+
+/// One subscription as the index keeps it.
+struct subscriber {
+    session_handle session;
+    proto::subscription_options options;
+    std::uint32_t subscription_id = 0; // 0: none
+    bool durable = false; // the session outlives its connection
+};
+
+/// One session that gets a message, its matching subscriptions merged (v5[MQTT-3.3.4-2]: the maximum QoS of them).
+struct match_entry {
+    session_handle session;
+    proto::qos quality = proto::qos::at_most_once;
+    bool retain_as_published = false;
+    bool no_local = false;       // every matching subscription says so
+    bool some_no_local = false;  // some do: the publisher itself needs a closer look
+    bool durable = false;
+    std::uint32_t first_id = 0;  // into match_list::subscription_ids
+    std::uint32_t id_count = 0;
+};
+
+struct match_list : boost::intrusive_ref_counter<match_list, boost::thread_safe_counter> {
+    std::vector<match_entry> entries;
+    std::vector<std::uint32_t> subscription_ids;
+};
+using match_list_ptr = boost::intrusive_ptr<const match_list>;
+
+class routing_index {
+  public:
+    routing_index();
+    ~routing_index();
+    routing_index(const routing_index&) = delete;
+    routing_index& operator=(const routing_index&) = delete;
+
+    /// Adds or replaces the subscription of that session to that filter. REQUIRES: a valid filter.
+    void subscribe(std::string_view filter, const subscriber& who);
+    void unsubscribe(std::string_view filter, const session_handle& who);
+
+    match_list_ptr match(std::string_view topic) const;
+    std::uint64_t version(std::string_view topic) const noexcept;
+
+    std::size_t subscription_count() const noexcept { return count_.load(std::memory_order_relaxed); }
+
+  private:
+    using node_id = std::uint32_t;
+    struct edge {
+        node_id parent;
+        std::string level;
+    };
+    struct edge_view {
+        node_id parent;
+        std::string_view level;
+    };
+    struct edge_hash {
+        using is_transparent = void;
+        std::size_t operator()(const edge& e) const noexcept { return (*this)(edge_view{e.parent, e.level}); }
+        std::size_t operator()(const edge_view& e) const noexcept;
+    };
+    struct edge_equal {
+        using is_transparent = void;
+        template <class A, class B>
+        bool operator()(const A& a, const B& b) const noexcept {
+            return a.parent == b.parent && std::string_view(a.level) == std::string_view(b.level);
+        }
+    };
+    /// '+' is an edge of that name (a topic's level cannot be "+"), '#' is kept as a list of its own.
+    struct node {
+        std::vector<subscriber> here; // filters that end at this node
+        std::vector<subscriber> rest; // filters that go on with '#'
+        node_id parent = 0;
+        std::uint32_t children = 0;
+        node_id plus = 0; // child over '+', 0: none
+        std::string level;
+    };
+
+    node_id find_child(node_id parent, std::string_view level) const;
+    node_id make_child(node_id parent, std::string_view level);
+    node_id find_or_make(std::string_view filter, bool make, bool& rest);
+    void prune(node_id id);
+    void collect(std::string_view topic, std::vector<const subscriber*>& out) const;
+    void raise_version(std::string_view filter) noexcept;
+
+    static constexpr std::size_t version_count = 256;
+    static std::size_t version_slot(std::string_view topic) noexcept;
+
+    mutable std::shared_mutex mutex_; // protects the trie
+    std::vector<node> nodes_;
+    std::vector<node_id> free_;
+    boost::unordered_flat_map<edge, node_id, edge_hash, edge_equal> edges_;
+
+    std::array<std::atomic<std::uint64_t>, version_count> versions_{};
+    std::atomic<std::size_t> count_{0};
+};
+
+/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics; a full cache forgets everything, which
+/// costs one round of misses and needs no bookkeeping per hit.
+class match_cache {
+  public:
+    match_cache(const routing_index& index, std::size_t entries_max) : index_(index), entries_max_(entries_max) {}
+    const match_list_ptr& lookup(std::string_view topic);
+
+  private:
+    struct entry {
+        std::uint64_t version = 0;
+        match_list_ptr list;
+    };
+    struct hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+    };
+    const routing_index& index_;
+    std::size_t entries_max_;
+    boost::unordered_flat_map<std::string, entry, hash, std::equal_to<>> entries_;
+};
+
+} // namespace fb::core

@@ -1,0 +1,139 @@
+// The data of one session and of one connection, as plain structs. The rules are in the engine's session_*.cpp files.
+// What an idle session does not use is not allocated.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/effects.hpp"
+#include "broker/core/handles.hpp"
+#include "broker/core/message.hpp"
+#include "broker/core/output.hpp"
+#include "broker/core/persist.hpp"
+#include "broker/core/principal.hpp"
+#include "broker/core/routing_index.hpp"
+#include "broker/core/topic_aliases.hpp"
+#include "proto/packets.hpp"
+
+namespace fb::core {
+
+struct subscription {
+    std::string filter;
+    proto::subscription_options options;
+    std::uint32_t id = 0;
+};
+
+/// The subscription identifiers that go along with a delivery: a part of a (shared) match list.
+struct id_range {
+    match_list_ptr owner;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    const std::uint32_t* data() const noexcept { return count == 0 ? nullptr : owner->subscription_ids.data() + first; }
+};
+
+/// One message on its way to one session.
+struct delivery {
+    message_ptr message;
+    id_range ids;
+    std::uint64_t sequence = 0;      // order within the session, and the key in the state store
+    std::uint64_t commit_serial = 0; // what comes next must wait for this commit; 0: nothing
+    std::uint64_t send_number = 0;   // running number of packet ids handed out: tells whether ids may collide
+    proto::packet_id id = 0;
+    proto::qos quality = proto::qos::at_most_once;
+    delivery_phase phase = delivery_phase::queued;
+    bool retain = false;
+    bool stored = false;    // has a row in the state store
+    bool live_only = false; // ends with the connection
+    bool held = false;      // the PUBLISH or PUBREL that `phase` speaks of waits for commit_serial
+};
+
+struct outgoing {
+    std::deque<delivery> inflight; // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
+    std::deque<delivery> waiting;  // QoS 1 and 2, for a free place in the window or for the client to come back
+    std::deque<delivery> backlog;  // QoS 0, for a slow reader
+    std::uint64_t waiting_bytes = 0;
+    std::uint64_t backlog_bytes = 0;
+    std::uint64_t sends = 1ull << 20; // above 65535 from the start: restored deliveries count as old
+    proto::packet_id next_id = 1;
+};
+
+/// An acknowledgement owed to the client. They leave in arrival order; each waits for all its parts.
+struct pending_ack {
+    proto::packet_type type{};
+    proto::packet_id id = 0;
+    proto::reason_code reason = proto::reason_code::success;
+    std::uint16_t parts = 0;      // other shards and the in-process client
+    std::uint32_t number = 0;     // for ack_token
+    std::uint64_t serial = 0;     // own commit to wait for; 0: none
+    std::int64_t since_ms = 0;
+    std::vector<proto::reason_code> reasons; // of SUBACK and UNSUBACK
+    std::string text;             // reason string
+    bool marks_received = false;  // PUBREC: keep the packet id if this ends well
+};
+
+struct incoming {
+    std::vector<proto::packet_id> received; // QoS 2 ids between PUBLISH and PUBREL, sorted
+    std::deque<pending_ack> acks;
+    std::uint32_t next_ack = 1;
+};
+
+struct session_will {
+    message_ptr message;
+    std::uint32_t delay_s = 0;
+    std::int64_t due_ms = never; // armed after the connection ended
+};
+
+struct session {
+    std::uint32_t generation = 0; // 0: free slot
+    std::uint64_t number = 0;     // in the state store, never reused
+    std::string client_id;
+    std::string identity;
+    principal_ptr who;
+    proto::version protocol = proto::version::v5;
+    std::uint32_t expiry_s = 0;
+    std::uint64_t epoch = 0;
+    connection_handle connection; // none while offline
+    std::int64_t ends_at_ms = never;
+    std::int64_t expiry_armed_ms = never; // at most one live timer per session
+    std::vector<subscription> subscriptions;
+    std::unique_ptr<outgoing> out;
+    std::unique_ptr<incoming> in;
+    std::unique_ptr<session_will> will;
+
+    bool durable() const noexcept { return expiry_s != 0; }
+    bool online() const noexcept { return bool(connection); }
+};
+
+enum class connection_phase : std::uint8_t { free, awaiting_connect, connected, closing };
+
+/// What the transport knows of a peer when it opens a connection.
+struct connection_info {
+    principal_ptr who;
+    std::string address;                // textual, without port
+    bool identity_from_client_id = false; // the listener's device_identity = "client-id"
+};
+
+struct connection {
+    std::uint32_t generation = 0;
+    std::uint32_t session_slot = 0;
+    connection_phase phase = connection_phase::free;
+    proto::version protocol = proto::version::v5;
+    bool touched = false;
+    bool paused = false;          // receive() stopped with bytes left: effects.resumed will say when to go on
+    bool connack_pending = false; // waits for a commit; nothing else is read before
+    bool problem_information = true;
+    bool ack_timer_armed = false;
+    std::uint16_t send_window = 65535; // the client's Receive Maximum, or ours
+    std::uint32_t packet_bytes_max = 0; // the client's Maximum Packet Size
+    std::uint32_t keep_alive_ms = 0;    // one and a half times the interval; 0: off
+    std::int64_t last_read_ms = 0;
+    connection_info info;
+    std::unique_ptr<output_buffer> output;
+    std::unique_ptr<inbound_aliases> aliases_in;
+    std::unique_ptr<outbound_aliases> aliases_out;
+};
+
+} // namespace fb::core
