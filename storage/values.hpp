@@ -35,6 +35,8 @@ using token_uuid = uuid<struct token_tag>;
 
 /// Version 7 of the given time; strictly increasing within the process. Any thread.
 std::array<std::uint8_t, 16> make_uuid_v7(timestamp now);
+/// Later UUIDs will be greater than this one, so that ids keep their order over a restart with the clock set back.
+void raise_uuid_floor(const std::array<std::uint8_t, 16>& bytes);
 std::string format_uuid(const std::array<std::uint8_t, 16>& bytes); // 36 characters, lower case
 std::optional<std::array<std::uint8_t, 16>> parse_uuid(std::string_view text);
 

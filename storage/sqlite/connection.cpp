@@ -1,0 +1,128 @@
+#include "storage/sqlite/connection.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <vector>
+
+namespace fb::storage::sqlite {
+
+namespace {
+
+constexpr int progress_steps = 20'000; // virtual machine instructions between two looks at the clock
+constexpr int wal_attempts_max = 100;
+
+error_kind kind_of(int extended) noexcept {
+    switch (extended & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_INTERRUPT: return error_kind::busy;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return error_kind::corrupt;
+    case SQLITE_CONSTRAINT:
+        if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY)
+            return error_kind::conflict;
+        return error_kind::invalid;
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_RANGE: return error_kind::invalid;
+    case SQLITE_ERROR: // our statements are fixed: one that SQLite does not understand meets other tables
+    case SQLITE_SCHEMA: return error_kind::schema;
+    default: return error_kind::unavailable;
+    }
+}
+
+const char* advice(error_kind kind) noexcept {
+    switch (kind) {
+    case error_kind::busy: return "another process holds it; try again";
+    case error_kind::unavailable: return "check free space, permissions and the disk";
+    case error_kind::corrupt: return "restore it from a backup, or move it away to begin afresh";
+    case error_kind::schema: return "the tables are not this program's";
+    default: return nullptr;
+    }
+}
+
+status create_private(const std::filesystem::path& file) {
+    // SQLite gives its -wal and -shm files the permissions of the main file.
+    const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 && errno != EACCES && errno != EROFS) {
+        return error{error_kind::unavailable,
+                     "cannot create " + file.string() + ": " + std::generic_category().message(errno)};
+    }
+    if (fd >= 0) ::close(fd);
+    return done{}; // what may not be written may still be read: SQLite tells
+}
+
+} // namespace
+
+error connection::last_error(int code) const {
+    const int extended = handle_ != nullptr ? sqlite3_extended_errcode(handle_) : code;
+    const error_kind kind = kind_of((extended & 0xff) == (code & 0xff) ? extended : code);
+    std::string text = file_.string() + ": " + (handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code));
+    if (const char* what_to_do = advice(kind)) text += std::string(" (") + what_to_do + ")";
+    return {kind, std::move(text)};
+}
+
+result<std::unique_ptr<connection>> connection::open(const std::filesystem::path& file, connection_options options) {
+    if (!options.query_only) {
+        if (auto created = create_private(file); !created) return created.err();
+    }
+    std::unique_ptr<connection> self(new connection(file));
+    const int code =
+        sqlite3_open_v2(file.c_str(), &self->handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    if (code != SQLITE_OK) return self->last_error(code);
+    sqlite3_extended_result_codes(self->handle_, 1);
+    sqlite3_busy_timeout(self->handle_, int(options.busy_timeout.count()));
+    self->time_limit_ = options.time_limit;
+    if (options.time_limit.count() > 0) {
+        sqlite3_progress_handler(self->handle_, progress_steps, &connection::out_of_time, self.get());
+    }
+    if (options.query_only) {
+        if (auto set = self->exec("PRAGMA query_only = ON"); !set) return set.err();
+    }
+    return self;
+}
+
+connection::~connection() {
+    for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+    sqlite3_close(handle_);
+}
+
+status connection::exec(const char* script) {
+    const int code = sqlite3_exec(handle_, script, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return last_error(code);
+    return done{};
+}
+
+status connection::configure_writer() {
+    // Two processes that both make a new file a WAL one meet in a lock that the busy time-out does not cover.
+    status wal = exec("PRAGMA journal_mode = WAL");
+    for (int attempt = 1; !wal && wal.err().kind == error_kind::busy && attempt < wal_attempts_max; ++attempt) {
+        sqlite3_sleep(20);
+        wal = exec("PRAGMA journal_mode = WAL");
+    }
+    if (!wal) return wal;
+    return exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
+}
+
+void connection::rollback() noexcept {
+    if (in_transaction()) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+result<sqlite3_stmt*> connection::prepared(std::string_view sql) {
+    if (const auto known = statements_.find(sql); known != statements_.end()) return known->second;
+    sqlite3_stmt* statement = nullptr;
+    const int code =
+        sqlite3_prepare_v3(handle_, sql.data(), int(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return last_error(code);
+    statements_.emplace(sql, statement);
+    return statement;
+}
+
+int connection::out_of_time(void* self) noexcept {
+    return std::chrono::steady_clock::now() > static_cast<connection*>(self)->deadline_;
+}
+
+} // namespace fb::storage::sqlite

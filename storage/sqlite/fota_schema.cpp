@@ -1,0 +1,146 @@
+// The migrations of fota.db. Number 1 is the seed: four tables that other programs may read and write, at every later
+// version too. So whatever follows only adds nullable or defaulted columns, and tables.
+#include "storage/sqlite/migrate.hpp"
+
+namespace fb::storage::sqlite {
+
+namespace {
+
+constexpr char seed[] = R"sql(
+CREATE TABLE devices (
+    id               TEXT PRIMARY KEY NOT NULL,
+    device_id        TEXT NOT NULL UNIQUE,
+    type             TEXT,
+    name             TEXT,
+    firmware_version TEXT,
+    last_seen        TEXT,
+    ip               TEXT
+);
+CREATE TABLE firmwares (
+    id          TEXT PRIMARY KEY NOT NULL,
+    device_type TEXT,
+    version     TEXT,
+    url         TEXT,
+    checksum    TEXT,
+    uploaded_by TEXT,
+    uploaded_at TEXT
+);
+CREATE TABLE updates (
+    id          TEXT PRIMARY KEY NOT NULL,
+    device_id   TEXT REFERENCES devices (id),
+    firmware_id TEXT REFERENCES firmwares (id),
+    sent_at     TEXT
+);
+CREATE TABLE update_results (
+    id               TEXT PRIMARY KEY NOT NULL,
+    device_id        TEXT REFERENCES devices (id),
+    firmware_version TEXT,
+    status           TEXT CHECK (status IN ('success', 'failed', 'partial')),
+    timestamp        TEXT
+);
+)sql";
+
+constexpr char working_columns[] = R"sql(
+ALTER TABLE devices ADD COLUMN hw_rev TEXT;
+ALTER TABLE devices ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE devices ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE devices ADD COLUMN online INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN name_by_operator INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN type_by_operator INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN cert_fingerprint TEXT;
+ALTER TABLE devices ADD COLUMN first_seen TEXT;
+ALTER TABLE devices ADD COLUMN updates_blocked_until TEXT;
+ALTER TABLE devices ADD COLUMN fail_streak INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX devices_type ON devices (type, device_id);
+
+ALTER TABLE firmwares ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firmwares ADD COLUMN filename TEXT NOT NULL DEFAULT '';
+ALTER TABLE firmwares ADD COLUMN sha1 TEXT;
+ALTER TABLE firmwares ADD COLUMN md5 TEXT;
+ALTER TABLE firmwares ADD COLUMN release_counter INTEGER;
+ALTER TABLE firmwares ADD COLUMN min_from_version TEXT;
+ALTER TABLE firmwares ADD COLUMN hw_revs TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE firmwares ADD COLUMN release_notes TEXT;
+ALTER TABLE firmwares ADD COLUMN state TEXT;
+CREATE UNIQUE INDEX firmwares_version ON firmwares (device_type, version) WHERE state IS NOT NULL;
+CREATE INDEX firmwares_state ON firmwares (state, id);
+
+ALTER TABLE updates ADD COLUMN state TEXT;
+ALTER TABLE updates ADD COLUMN state_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE updates ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE updates ADD COLUMN requested_by TEXT;
+ALTER TABLE updates ADD COLUMN not_before TEXT;
+ALTER TABLE updates ADD COLUMN deadline TEXT;
+ALTER TABLE updates ADD COLUMN created_at TEXT;
+ALTER TABLE updates ADD COLUMN state_at TEXT;
+ALTER TABLE updates ADD COLUMN step_deadline TEXT;
+ALTER TABLE updates ADD COLUMN offer_no INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE updates ADD COLUMN percent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE updates ADD COLUMN bytes_sent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE updates ADD COLUMN from_version TEXT;
+ALTER TABLE updates ADD COLUMN error_code TEXT;
+ALTER TABLE updates ADD COLUMN error_text TEXT;
+ALTER TABLE updates ADD COLUMN allow_downgrade INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX updates_one_open ON updates (device_id) WHERE state IN
+    ('scheduled', 'pending', 'offered', 'accepted', 'downloading', 'downloaded', 'installing', 'verifying');
+CREATE INDEX updates_device ON updates (device_id, id);
+CREATE INDEX updates_firmware ON updates (firmware_id, id);
+CREATE INDEX updates_state ON updates (state, id);
+
+ALTER TABLE update_results ADD COLUMN update_id TEXT REFERENCES updates (id);
+ALTER TABLE update_results ADD COLUMN attempt INTEGER;
+ALTER TABLE update_results ADD COLUMN code TEXT;
+ALTER TABLE update_results ADD COLUMN message TEXT;
+ALTER TABLE update_results ADD COLUMN device_time TEXT;
+ALTER TABLE update_results ADD COLUMN event_key TEXT;
+ALTER TABLE update_results ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX update_results_event_key ON update_results (event_key);
+CREATE INDEX update_results_time ON update_results (timestamp, id);
+CREATE INDEX update_results_device ON update_results (device_id, timestamp, id);
+CREATE INDEX update_results_status ON update_results (status, timestamp, id);
+CREATE INDEX update_results_update ON update_results (update_id);
+
+CREATE TABLE update_events (
+    id         TEXT PRIMARY KEY NOT NULL,
+    update_id  TEXT NOT NULL REFERENCES updates (id),
+    at         TEXT NOT NULL,
+    from_state TEXT,
+    to_state   TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
+    cause      TEXT NOT NULL,
+    detail     TEXT
+);
+CREATE INDEX update_events_update ON update_events (update_id, id);
+
+CREATE TABLE api_tokens (
+    id           TEXT PRIMARY KEY NOT NULL,
+    name         TEXT NOT NULL,
+    role         TEXT NOT NULL,
+    hash         TEXT NOT NULL UNIQUE,
+    created_at   TEXT NOT NULL,
+    expires_at   TEXT,
+    revoked_at   TEXT,
+    last_used_at TEXT
+);
+CREATE UNIQUE INDEX api_tokens_name ON api_tokens (name) WHERE revoked_at IS NULL;
+
+CREATE TABLE idempotency_keys (
+    key          TEXT PRIMARY KEY NOT NULL,
+    request_hash TEXT NOT NULL,
+    status       INTEGER NOT NULL,
+    body         TEXT NOT NULL,
+    created_at   TEXT NOT NULL
+);
+CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
+)sql";
+
+constexpr migration migrations[] = {
+    {1, "seed", seed},
+    {2, "working_columns", working_columns},
+};
+
+} // namespace
+
+std::span<const migration> fota_migrations() { return migrations; }
+
+} // namespace fb::storage::sqlite

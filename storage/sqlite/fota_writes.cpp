@@ -1,0 +1,159 @@
+#include "storage/sqlite/fota_writes.hpp"
+
+#include "storage/sqlite/rows.hpp"
+
+namespace fb::storage::sqlite {
+
+namespace {
+
+template <class Row>
+status insert(connection& db, const std::string& sql, const Row& row) {
+    query q(db, sql);
+    return bind_fields(q, fields(row)).run();
+}
+
+/// The id under which the device is stored: that of an older row, when there is one.
+result<device_uuid> upsert_device(connection& db, const device& row) {
+    static const std::string sql = insert_sql("devices", device_columns) + " ON CONFLICT (device_id) DO UPDATE SET " +
+                                   excluded_sql(device_columns, "id", "first_seen") + " RETURNING id";
+    query q(db, sql);
+    device_uuid stored = row.id;
+    if (bind_fields(q, fields(row)).next()) q >> stored;
+    if (auto ran = q.run(); !ran) return ran.err();
+    return stored;
+}
+
+status insert_update(connection& db, const update& row) {
+    static const std::string sql =
+        insert_sql("updates", std::string(update_identity_columns) + ", " + std::string(update_changing_columns));
+    return insert(db, sql, row);
+}
+
+status insert_events(connection& db, const std::vector<update_event>& events) {
+    static const std::string sql = insert_sql("update_events", event_columns);
+    for (const update_event& event : events) {
+        if (auto inserted = insert(db, sql, event); !inserted) return inserted;
+    }
+    return done{};
+}
+
+status change_update(connection& db, const update_change& change) {
+    static const std::string sql = "UPDATE updates SET (" + std::string(update_changing_columns) +
+                                   ") = " + placeholders(update_changing_columns) +
+                                   " WHERE id = ? AND state_version = ? AND state IS NOT NULL";
+    if (!change.wanted.state) return error{error_kind::invalid, "updates: a change needs a state"};
+    update wanted = change.wanted;
+    wanted.state_version = change.expected_version + 1;
+    query q(db, sql);
+    bind_fields(q, changing_fields(wanted)).with(wanted.id, change.expected_version);
+    if (auto ran = q.run(); !ran) return ran;
+    if (db.changes() == 0) {
+        return error{error_kind::conflict, "updates: " + to_string(wanted.id) + " is not at state_version " +
+                                               std::to_string(change.expected_version)};
+    }
+    return done{};
+}
+
+/// `sql` must change a row, or there is none that it could be about.
+template <class... Values>
+fota_outcome must_change(connection& db, const char* what, std::string_view sql, const Values&... values) {
+    query q(db, sql);
+    if (auto ran = q.with(values...).run(); !ran) return ran.err();
+    if (db.changes() == 0) return error{error_kind::not_found, what};
+    return applied::done;
+}
+
+fota_outcome outcome_of(status s) {
+    if (!s) return s.err();
+    return applied::done;
+}
+
+fota_outcome run(connection& db, const record_report& op) {
+    if (op.result) {
+        if (op.result->event_key.empty()) {
+            return error{error_kind::invalid, "update_results: a result needs an event_key"};
+        }
+        query known(db, "SELECT 1 FROM update_results WHERE event_key = ?");
+        if (known.with(op.result->event_key).next()) return applied::duplicate;
+        if (auto ended = known.ended(); !ended) return ended.err();
+    }
+    std::optional<device_uuid> stored;
+    if (op.device_row) {
+        auto upserted = upsert_device(db, *op.device_row);
+        if (!upserted) return upserted.err();
+        stored = *upserted;
+    }
+    if (op.change) {
+        if (auto changed = change_update(db, *op.change); !changed) return changed.err();
+    }
+    if (op.result) {
+        static const std::string sql = insert_sql("update_results", result_columns);
+        update_result row = *op.result;
+        if (stored && row.device_id == op.device_row->id) row.device_id = *stored;
+        if (auto inserted = insert(db, sql, row); !inserted) return inserted.err();
+    }
+    return outcome_of(insert_events(db, op.events));
+}
+
+fota_outcome run(connection& db, const create_update& op) {
+    for (const update_change& change : op.superseded) {
+        if (auto changed = change_update(db, change); !changed) return changed.err();
+    }
+    if (auto inserted = insert_update(db, op.row); !inserted) return inserted.err();
+    return outcome_of(insert_events(db, op.events));
+}
+
+fota_outcome run(connection& db, const save_firmware& op) {
+    static const std::string sql = insert_sql("firmwares", firmware_columns);
+    return outcome_of(insert(db, sql, op.row));
+}
+
+fota_outcome run(connection& db, const set_firmware_state& op) {
+    return must_change(db, "firmwares: no such firmware",
+                       "UPDATE firmwares SET state = ? WHERE id = ? AND state IS NOT NULL", op.state, op.id);
+}
+
+fota_outcome run(connection& db, const patch_device& op) {
+    return must_change(db, "devices: no such device",
+                       "UPDATE devices SET name = coalesce(?1, name), type = coalesce(?2, type), "
+                       "tags = coalesce(?3, tags), name_by_operator = name_by_operator OR ?1 IS NOT NULL, "
+                       "type_by_operator = type_by_operator OR ?2 IS NOT NULL WHERE device_id = ?4",
+                       op.name, op.type, op.tags, op.device_id);
+}
+
+fota_outcome run(connection& db, const set_all_offline&) {
+    return outcome_of(query(db, "UPDATE devices SET online = 0 WHERE online <> 0").run());
+}
+
+fota_outcome run(connection& db, const save_token& op) {
+    static const std::string sql = insert_sql("api_tokens", token_columns);
+    return outcome_of(insert(db, sql, op.row));
+}
+
+fota_outcome run(connection& db, const revoke_token& op) {
+    return must_change(db, "api_tokens: no such token",
+                       "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", op.at, op.id);
+}
+
+fota_outcome run(connection& db, const touch_token& op) {
+    return must_change(db, "api_tokens: no such token", "UPDATE api_tokens SET last_used_at = ? WHERE id = ?", op.at,
+                       op.id);
+}
+
+fota_outcome run(connection& db, const save_idempotency& op) {
+    static const std::string sql = insert_sql("idempotency_keys", idempotency_columns);
+    return outcome_of(insert(db, sql, op.row));
+}
+
+fota_outcome run(connection& db, const prune_idempotency& op) {
+    query q(db, "DELETE FROM idempotency_keys WHERE created_at < ?");
+    return outcome_of(q.with(op.older_than).run());
+}
+
+} // namespace
+
+fota_outcome perform(connection& db, const fota_operation& operation) {
+    return std::visit([&](const auto& op) { return run(db, op); }, operation);
+}
+
+} // namespace fb::storage::sqlite

@@ -1,0 +1,72 @@
+// How state.db is opened: alone, checked, migrated; and put aside when it is damaged, for a broker must start.
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "storage/open.hpp"
+#include "storage/sqlite/migrate.hpp"
+#include "storage/sqlite/query.hpp"
+#include "storage/sqlite/session_store.hpp"
+
+namespace fb::storage {
+
+namespace {
+
+using sqlite::connection;
+
+status check_integrity(connection& db) {
+    sqlite::query q(db, "PRAGMA quick_check(1)");
+    std::string verdict;
+    if (q.next()) q >> verdict;
+    if (auto ended = q.ended(); !ended) return ended;
+    if (verdict != "ok") return error{error_kind::corrupt, db.file().string() + ": " + verdict};
+    return done{};
+}
+
+result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& file) {
+    auto db = connection::open(file, {});
+    if (!db) return db.err();
+    // Before the first look at the file: with it the log needs no shared memory, and nobody else gets in.
+    if (auto locked = (*db)->exec("PRAGMA locking_mode = EXCLUSIVE"); !locked) return locked.err();
+    if (auto configured = (*db)->configure_writer(); !configured) return configured.err();
+    if (auto sound = check_integrity(**db); !sound) return sound.err();
+    if (auto migrated = sqlite::migrate(**db, sqlite::state_migrations()); !migrated) return migrated.err();
+    return db;
+}
+
+/// Renames the file with its log; returns the new name.
+result<std::filesystem::path> put_aside(const std::filesystem::path& file) {
+    std::string time =
+        format_timestamp(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
+    std::erase(time, ':'); // not in file names that may be copied elsewhere
+    const std::filesystem::path aside = file.string() + ".corrupt-" + time;
+    std::error_code ec;
+    std::filesystem::rename(file, aside, ec);
+    if (ec)
+        return error{error_kind::unavailable, "cannot put the damaged " + file.string() + " aside: " + ec.message()};
+    for (const char* suffix : {"-wal", "-shm"}) {
+        std::filesystem::rename(file.string() + suffix, aside.string() + suffix, ec);
+        if (ec && ec != std::errc::no_such_file_or_directory) {
+            return error{error_kind::unavailable, "cannot put " + file.string() + suffix + " aside: " + ec.message()};
+        }
+    }
+    return aside;
+}
+
+} // namespace
+
+result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file) {
+    opened_session_store out;
+    auto db = open_checked(file);
+    if (!db && db.err().kind == error_kind::corrupt) {
+        auto aside = put_aside(file);
+        if (!aside) return aside.err();
+        out.put_aside = *aside;
+        db = open_checked(file);
+    }
+    if (!db) return db.err();
+    out.store = sqlite::make_session_store(std::move(*db));
+    return out;
+}
+
+} // namespace fb::storage
