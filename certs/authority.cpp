@@ -93,7 +93,7 @@ void require_common_name(const std::string& name) {
 
 void require_file_name(const std::string& id, const file_pair& files, bool force) {
     if (!valid_device_id(id))
-        throw failure("'" + id + "' is not a device id: 1 to 128 of the characters A-Z a-z 0-9 . _ : -");
+        throw failure(quoted(id) + " is not a device id: 1 to 128 of the characters A-Z a-z 0-9 . _ : -");
     if (id == "." || id == "..") throw failure("the device id '" + id + "' cannot be the name of a file");
     std::error_code error;
     if (force && (id == "ca" || id == "server") && fs::exists(files.key, error))
@@ -130,7 +130,7 @@ void issue_server(const fs::path& authority, const std::vector<std::string>& nam
     if (names.front().size() <= common_name_chars_max) builder.common_name(names.front());
     for (const auto& name : names) {
         if (builder.ip_address(name)) continue;
-        if (!valid_dns_name(name)) throw failure("'" + name + "' is neither a DNS name nor an IP address");
+        if (!valid_dns_name(name)) throw failure(quoted(name) + " is neither a DNS name nor an IP address");
         builder.dns_name(name);
     }
     const auto certificate = builder.sign_leaf(ca.certificate.get(), ca.key.get(), "serverAuth");

@@ -62,6 +62,7 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string hmac_sha256(std::string_view key, std::string_view text) {
+    if (key.empty()) key = ""; // to OpenSSL a null key means the last one used
     std::string out(32, '\0');
     unsigned int size = 0;
     const auto* done = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(text), text.size(),

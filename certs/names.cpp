@@ -30,4 +30,10 @@ bool valid_dns_name(std::string_view name) noexcept {
     }
 }
 
+std::string quoted(std::string name) {
+    std::replace_if(
+        name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+    return "'" + name + "'";
+}
+
 } // namespace fb::certs

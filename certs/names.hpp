@@ -19,4 +19,7 @@ std::string fingerprint_of(X509* certificate);
 /// IP address, and nothing that looks like a failed one ("10.0.0.300").
 bool valid_dns_name(std::string_view name) noexcept;
 
+/// A refused name for an error text: in quotes, control characters as '?'.
+std::string quoted(std::string name);
+
 } // namespace fb::certs
