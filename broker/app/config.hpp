@@ -1,0 +1,110 @@
+// Every setting of the program, with its default. Read once at start, constant afterwards; any thread may read it.
+//
+// The names are the keys of the TOML file (packaging/fotabroker.toml is the commented default, docs/configuration.md
+// explains each); their ranges stand in config_keys.cpp. Relative certificate paths are looked up in data_dir.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "broker/app/endpoint.hpp"
+#include "broker/core/acl.hpp"
+#include "broker/core/limits.hpp"
+#include "certs/tls_context.hpp"
+#include "fota/settings.hpp"
+#include "http/server.hpp"
+
+namespace fb::app {
+
+enum class log_level { trace, debug, info, warn, error };
+enum class log_format { text, json };
+
+struct log_config {
+    log_level level = log_level::info;
+    log_format format = log_format::text;
+};
+
+/// Files of a TLS listener. Without `client_ca` clients have no certificates.
+struct tls_files {
+    std::filesystem::path cert = "certs/server.crt";
+    std::filesystem::path key = "certs/server.key";
+    std::filesystem::path client_ca = "certs/ca.crt";
+};
+
+/// Who is a device: the peer's certificate says so, or, for trying things, its client id.
+enum class device_identity { certificate, client_id };
+
+struct mqtt_listener {
+    endpoint url{"mqtts", "0.0.0.0", 8883};
+    tls_files tls;
+    bool allow_anonymous = false;
+    device_identity identity = device_identity::certificate;
+};
+
+struct http_listener {
+    endpoint url{"https", "0.0.0.0", 8443};
+    tls_files tls;
+    bool plain_beyond_loopback = false; // http:// is for trying things on this machine
+};
+
+/// The default for publications: `automatic` is strict when a persistent session or the retained store must keep the
+/// message, else none.
+enum class durability_class { automatic, none, batched, strict };
+
+struct http_config {
+    std::vector<http_listener> listeners{http_listener{}};
+    std::string public_url; // empty: made from the first listener
+    http::settings server;  // all but its listeners and version, which the wiring fills in
+};
+
+struct config {
+    std::filesystem::path data_dir = "/var/lib/fotabroker";
+    std::uint32_t shards = 0; // 0: one per core
+    log_config log;
+    std::vector<mqtt_listener> listeners{mqtt_listener{}};
+    durability_class durability = durability_class::automatic;
+    core::limits limits;
+    http_config http;
+    fota::settings fota;             // public_url and url_key are filled in by the wiring
+    std::vector<core::acl_rule> acl; // rights beyond what a device has on its own topics
+};
+
+/// What is wrong with a configuration: one line per fault, each with file, line, column, key and what is allowed.
+class config_error : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Throws config_error. Keys that are absent have their defaults; `[[listener]]` and `[[http.listener]]` replace the
+/// default listeners when there is at least one.
+config load_config(const std::filesystem::path& file);
+config parse_config(std::string_view text, const std::string& name);
+
+/// Rules that join several keys (a plain listener admits nobody unless anonymous ones are allowed...), one line per
+/// fault; empty when all is well. load_config has asked already; the command line asks again after its flags.
+std::vector<std::string> contradictions(const config& c);
+
+/// All settings as "key = value" lines, in the order of the file.
+std::vector<std::string> describe(const config& c);
+
+/// All keys there are, as "http.listener.cert".
+std::vector<std::string> all_keys();
+
+/// A certificate path of the configuration, as a path to open.
+std::filesystem::path resolve(const config& c, const std::filesystem::path& file);
+
+/// required: a client CA and no anonymous clients; optional: both; none: no client CA.
+certs::client_certificates client_certificates_of(const tls_files& files, bool allow_anonymous);
+
+/// What the listener's TLS context is made from.
+certs::tls_settings tls_settings_of(const config& c, const tls_files& files, certs::client_certificates clients);
+
+/// What download URLs begin with: http.public_url, else made from the first HTTP listener and the port it got (this
+/// machine's name when it listens on all addresses). Empty without listeners.
+std::string public_url_of(const config& c, std::uint16_t bound_port);
+
+} // namespace fb::app
