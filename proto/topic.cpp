@@ -60,15 +60,17 @@ bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
 
 bool filter_covers(std::string_view outer, std::string_view inner) noexcept {
     if (hidden_by_dollar(outer, inner)) return false;
-    // Every topic has a first level, so "+/#" says the same as "#". Deeper down it does not: "a/#" matches "a".
-    if (inner == "#") return outer == "#" || outer == "+/#";
+    // '#' stands for its parent level too, so "a/+/#" does not cover "a/#". Here the parent would be the empty topic,
+    // which does not exist: "+/#" says the same as "#", and "/+/#" the same as "/#".
+    const bool no_parent = inner == "#" || inner == "/#";
     level_reader outer_levels(outer);
     level_reader inner_levels(inner);
     std::string_view out;
     std::string_view in;
     while (outer_levels.next(out)) {
         if (out == "#") return true;
-        if (!inner_levels.next(in) || in == "#") return false;
+        if (!inner_levels.next(in)) return false;
+        if (in == "#") return no_parent && out == "+" && outer_levels.next(out) && out == "#";
         if (out != "+" && out != in) return false;
     }
     return inner_levels.last();
