@@ -1,4 +1,5 @@
-// Hashes, HMAC and random bytes (OpenSSL). Any thread; a digest object belongs to one.
+// Hashes, HMAC and random bytes (OpenSSL). Any thread; a digest object belongs to one. Throws failure when OpenSSL
+// cannot: out of memory, no entropy, or MD5 under a FIPS policy.
 #pragma once
 
 #include <array>

@@ -11,7 +11,8 @@ namespace fb::certs {
 
 namespace {
 
-constexpr int chain_depth_max = 4; // intermediates between a device and its CA
+constexpr int chain_depth_max = 4;          // intermediates between a device and its CA
+constexpr long chain_bytes_max = 32 * 1024; // what a client may send before it is known
 constexpr char session_context[] = "fotabroker";
 
 void set_protocol(SSL_CTX* context) {
@@ -47,6 +48,7 @@ void set_client_verification(SSL_CTX* context, const tls_settings& settings) {
     }
     require(SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT) == 1, "purpose of client certificates");
     SSL_CTX_set_verify_depth(context, chain_depth_max);
+    SSL_CTX_set_max_cert_list(context, chain_bytes_max);
     // A chain ends at a certificate of the file, so an intermediate in it admits its own devices and no others.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify(context,

@@ -1,13 +1,10 @@
-// One certificate under construction: fill it, sign it, take it. Programmer's order: subject, validity, extensions,
-// sign.
+// One certificate under construction: name it, set its end, sign it once; signing hands it over. Throws failure. No
+// thread.
 #pragma once
 
-#include <chrono>
 #include <ctime>
 #include <string>
-#include <vector>
 
-#include "certs/error.hpp"
 #include "certs/handles.hpp"
 
 namespace fb::certs {

@@ -1,7 +1,7 @@
 #include "broker/net/tls/tls_session.hpp"
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -76,8 +76,9 @@ tls_result tls_session::outcome(int returned) {
     case SSL_ERROR_ZERO_RETURN: return {tls_status::closed};
     case SSL_ERROR_SYSCALL:
         if (system_error == 0 || system_error == ECONNRESET || system_error == EPIPE)
-            return end(tls_status::closed, system_error == 0 ? "connection closed" : std::strerror(system_error));
-        return end(tls_status::failed, std::strerror(system_error));
+            return end(tls_status::closed,
+                       system_error == 0 ? "connection closed" : std::generic_category().message(system_error));
+        return end(tls_status::failed, std::generic_category().message(system_error));
     default: break;
     }
     std::string text = certs::openssl_errors();

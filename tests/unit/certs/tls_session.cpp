@@ -114,6 +114,36 @@ TEST_CASE("a certificate of a foreign CA is refused, even where certificates are
     }
 }
 
+TEST_CASE("an intermediate CA in the client CA file admits its own devices without its root") {
+    test_authority root, intermediate;
+    init_authority(root.path(), "Root CA", {std::chrono::days(10), true});
+    const auto root_certificate = std::move(read_certificates(root.file("ca.crt")).front());
+    const auto certificate = std::move(read_certificates(intermediate.file("ca.crt")).front());
+    X509_set_issuer_name(certificate.get(), X509_get_subject_name(root_certificate.get()));
+    X509_sign(certificate.get(), read_private_key(root.file("ca.key")).get(), EVP_sha256());
+    write_pem(intermediate.file("ca.crt"), to_pem(certificate.get()), file_kind::certificate, true);
+    intermediate.add_device("dev-1");
+    root.add_device("dev-2");
+    const tls_context context(intermediate.settings(client_certificates::required));
+    tls_peers welcome(context, {.certificate = intermediate.file("dev-1.crt")});
+    CHECK(welcome.shake_hands() == tls_status::ok);
+    CHECK(identity_at(welcome.server) == "dev-1");
+    tls_peers refused(context, {.certificate = root.file("dev-2.crt")});
+    CHECK(refused.shake_hands() == tls_status::failed);
+}
+
+TEST_CASE("a chain longer than anybody needs is refused before it is verified") {
+    test_authority authority;
+    std::string chain = file_text(authority.file("dev-1.crt"));
+    while (chain.size() < 64 * 1024) chain += file_text(authority.file("ca.crt"));
+    put_file(authority.file("long.crt"), chain);
+    std::filesystem::copy_file(authority.file("dev-1.key"), authority.file("long.key"));
+    const tls_context context(authority.settings(client_certificates::required));
+    tls_peers peers(context, {.certificate = authority.file("long.crt")});
+    CHECK(peers.shake_hands() == tls_status::failed);
+    CHECK(mentions(peers.server.error_text(), "excessive message size"));
+}
+
 TEST_CASE("an expired certificate is refused") {
     test_authority authority;
     const tls_context context(authority.settings(client_certificates::required));
@@ -238,6 +268,17 @@ TEST_CASE("a connection that ends without close_notify is closed, not failed") {
     CHECK(peers.last.status == tls_status::closed);
     CHECK(peers.server.write("x").status == tls_status::closed);
     peers.server.shutdown();
+}
+
+TEST_CASE("a connection that is reset is closed, not failed") {
+    test_authority authority;
+    const tls_context context(authority.settings());
+    tls_peers peers(context, {});
+    REQUIRE(peers.shake_hands() == tls_status::ok);
+    peers.server.write("never read");
+    peers.drop_client();
+    peers.server_reads();
+    CHECK(peers.last.status == tls_status::closed);
 }
 
 TEST_CASE("an empty session answers its questions") {
