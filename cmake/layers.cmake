@@ -13,6 +13,7 @@ set(FB_LAYERS
     "fota           : storage certs                              | fb_rapidjson spdlog::spdlog"
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson spdlog::spdlog"
     "app            : proto broker_core broker_net tls_stream certs storage storage_sqlite storage_memory fota http | fb_asio fb_rapidjson spdlog::spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
+    "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
 )
 
 function(fb_layer_row name out_uses out_third)

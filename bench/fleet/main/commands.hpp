@@ -1,0 +1,13 @@
+// The subcommands: each adds itself to the command line and sets `exit_code` when it ran.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace fb::fleet {
+
+/// Non-zero once the person pressed Ctrl-C.
+extern volatile int interrupt_seen;
+
+void add_devices_command(CLI::App& app, int& exit_code);
+
+} // namespace fb::fleet
