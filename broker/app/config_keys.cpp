@@ -50,6 +50,7 @@ fields fields_of(core::limits& c) {
 
             number("subscriptions_max", c.subscriptions_max, 1, 10'000'000),
             number("receive_maximum", c.receive_maximum, 1, 65'535),
+            number("pending_acks_max", c.pending_acks_max, 1, 1'000'000),
             number("inflight_max", c.inflight_max, 1, 65'535),
             number("topic_alias_in_max", c.topic_alias_in_max, 0, 65'535),
             number("topic_alias_out_max", c.topic_alias_out_max, 0, 65'535),

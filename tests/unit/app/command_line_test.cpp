@@ -13,22 +13,13 @@
 #include "broker/app/command_line.hpp"
 #include "broker/app/serve.hpp"
 #include "broker/app/serve_flags.hpp"
+#include "support/scratch_dir.hpp"
 
 using namespace fb::app;
+using fb::test::scratch_dir;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A fresh directory, gone with the test.
-struct scratch_dir {
-    fs::path path;
-    scratch_dir() {
-        std::string name = (fs::temp_directory_path() / "fb-app-XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~scratch_dir() { fs::remove_all(path); }
-};
 
 /// Takes what goes to a stream while it lives.
 class captured {
@@ -84,9 +75,9 @@ TEST_CASE("listeners from flags alone: exactly those, and no HTTP that was not a
 
 TEST_CASE("a flag wins over the file, what no flag names stays") {
     scratch_dir dir;
-    std::ofstream(dir.path / "c.toml") << "shards = 2\n[log]\nlevel = \"warn\"\n";
+    std::ofstream(dir / "c.toml") << "shards = 2\n[log]\nlevel = \"warn\"\n";
     serve_flags f;
-    f.config_file = dir.path / "c.toml";
+    f.config_file = dir / "c.toml";
     f.shards = 4;
     f.listen = {"mqtts://127.0.0.1:0"};
     const auto c = make_config(f);
@@ -126,11 +117,11 @@ TEST_CASE("flags that cannot work together are refused in words") {
 
 TEST_CASE("serve without certificates says which commands make them") {
     scratch_dir dir;
-    const auto r = run({"serve", "--listen", "mqtts://127.0.0.1:0", "--data-dir", dir.path.string()});
+    const auto r = run({"serve", "--listen", "mqtts://127.0.0.1:0", "--data-dir", dir.path().string()});
     CHECK(r.status == 1);
-    CHECK(contains(r.err, (dir.path / "certs/server.crt").string() + " does not exist"));
-    CHECK(contains(r.err, "fotabroker cert init --out " + (dir.path / "certs").string()));
-    CHECK(contains(r.err, "fotabroker cert server --ca " + (dir.path / "certs").string()));
+    CHECK(contains(r.err, (dir / "certs/server.crt").string() + " does not exist"));
+    CHECK(contains(r.err, "fotabroker cert init --out " + (dir / "certs").string()));
+    CHECK(contains(r.err, "fotabroker cert server --ca " + (dir / "certs").string()));
 }
 
 TEST_CASE("wrong usage is exit status 2, help and version are 0") {
@@ -151,7 +142,7 @@ TEST_CASE("wrong usage is exit status 2, help and version are 0") {
 
 TEST_CASE("check-config says good, or where the fault is with exit status 2") {
     scratch_dir dir;
-    const auto file = (dir.path / "c.toml").string();
+    const auto file = (dir / "c.toml").string();
     std::ofstream(file) << "shards = 2\n";
     CHECK(run({"check-config", file}).out == file + ": good\n");
     CHECK(contains(run({"check-config", file, "--print"}).out, "shards = 2\n"));
@@ -163,17 +154,17 @@ TEST_CASE("check-config says good, or where the fault is with exit status 2") {
 
 TEST_CASE("cert makes a CA, a server and device certificates, and lists them") {
     scratch_dir dir;
-    const auto out = dir.path.string();
+    const auto out = dir.path().string();
     REQUIRE(run({"cert", "init", "--out", out}).status == 0);
     REQUIRE(run({"cert", "server", "--ca", out, "--name", "localhost", "--name", "127.0.0.1", "--out", out}).status ==
             0);
     REQUIRE(run({"cert", "device", "pump-7", "--ca", out, "--out", out}).status == 0);
     for (const char* name : {"ca.crt", "ca.key", "server.crt", "server.key", "pump-7.crt", "pump-7.key"}) {
         CAPTURE(name);
-        CHECK(fs::exists(dir.path / name));
+        CHECK(fs::exists(dir / name));
     }
     struct stat key {};
-    REQUIRE(stat((dir.path / "pump-7.key").c_str(), &key) == 0);
+    REQUIRE(stat((dir / "pump-7.key").c_str(), &key) == 0);
     CHECK((key.st_mode & 0777) == 0600);
     CHECK(contains(run({"cert", "list", "--ca", out}).out, "pump-7"));
     CHECK(contains(run({"cert", "list", "--ca", out, "--json"}).out, R"("kind":"device","name":"pump-7")"));
@@ -186,7 +177,7 @@ TEST_CASE("cert makes a CA, a server and device certificates, and lists them") {
 
 TEST_CASE("token prints the secret once, lists without it, and revokes") {
     scratch_dir dir;
-    const auto data = dir.path.string();
+    const auto data = dir.path().string();
     const auto made = run({"token", "create", "ci", "--role", "operator", "--expires", "30", "--data-dir", data});
     REQUIRE(made.status == 0);
     CHECK(made.out.starts_with("fb_"));
