@@ -104,12 +104,12 @@ struct page {
 /// Filters are conjunctive; empty ones do not filter. Limits are 1-500. An unreadable cursor is error_kind::invalid.
 struct list_query {
     int limit = 50;
-    std::optional<std::string> cursor;
-    std::optional<std::string> device_id; // the text id
-    std::optional<std::string> device_type;
-    std::optional<std::string> state;  // update or firmware state
-    std::optional<std::string> status; // result status
-    std::optional<std::string> firmware_id;
+    std::optional<std::string> cursor{};
+    std::optional<std::string> device_id{}; // the text id
+    std::optional<std::string> device_type{};
+    std::optional<std::string> state{};  // update or firmware state
+    std::optional<std::string> status{}; // result status
+    std::optional<std::string> firmware_id{};
 };
 
 class fota_reader {

@@ -1,0 +1,44 @@
+// The engines that the contract suite runs over. A new one joins by a struct like these and its place in the lists.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include "raw_sqlite.hpp"
+#include "scratch_dir.hpp"
+#include "storage/open.hpp"
+
+namespace fb::test {
+
+struct memory_engine {
+    std::unique_ptr<storage::fota_store> open_fota() { return storage::make_memory_fota_store(); }
+    std::unique_ptr<storage::session_store> open_sessions() { return storage::make_memory_session_store(); }
+    void check_consistency() {}
+};
+
+struct sqlite_engine {
+    std::unique_ptr<storage::fota_store> open_fota() {
+        auto store = storage::open_sqlite_fota_store(directory / "fota.db");
+        REQUIRE(store);
+        return std::move(*store);
+    }
+    std::unique_ptr<storage::session_store> open_sessions() {
+        auto opened = storage::open_sqlite_session_store(directory / "state.db");
+        REQUIRE(opened);
+        CHECK_FALSE(opened->put_aside);
+        return std::move(opened->store);
+    }
+    void check_consistency() {
+        CHECK(raw_sql(directory / "fota.db", "PRAGMA integrity_check") == "ok");
+        CHECK(raw_sql(directory / "fota.db", "PRAGMA foreign_key_check") == "");
+    }
+
+    scratch_dir directory;
+};
+
+} // namespace fb::test
+
+TYPE_TO_STRING(fb::test::memory_engine);
+TYPE_TO_STRING(fb::test::sqlite_engine);
+#define FB_STORAGE_ENGINES fb::test::memory_engine, fb::test::sqlite_engine
