@@ -1,6 +1,8 @@
 // The frame every decoder has in common: a cursor over the body, the packet built in place, the first failure returned.
 #pragma once
 
+#include <memory>
+
 #include "proto/cursor.hpp"
 #include "proto/decode.hpp"
 #include "proto/property_reader.hpp"
@@ -14,7 +16,10 @@ result<Packet> decode_body(const frame& f, version v, const Read& read) {
     cursor in(f.body, v);
     read(in, *out);
     in.expect_end();
-    if (!in.ok()) out = in.error();
+    if (!in.ok()) { // a single return of `out` builds it where the caller keeps it: no packet is moved
+        std::destroy_at(&out);
+        std::construct_at(&out, in.error());
+    }
     return out;
 }
 

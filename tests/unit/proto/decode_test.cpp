@@ -9,6 +9,7 @@ using namespace fb::test;
 
 namespace {
 
+// The packet's views point into `bytes`.
 template <class Packet>
 Packet decoded(const std::string& bytes, version v = version::v5, bool from_client = true) {
     const auto p = decode_one(bytes, v, from_client);
@@ -62,7 +63,8 @@ TEST_CASE("a CONNECT tells its version") {
 }
 
 TEST_CASE("an empty user name and password are not the same as none") {
-    const auto p = decoded<connect>(packet_bytes(0x10, render("<MQTT> 05 c2 003c [] <c> 0000 0000")));
+    const auto bytes = packet_bytes(0x10, render("<MQTT> 05 c2 003c [] <c> 0000 0000"));
+    const auto p = decoded<connect>(bytes);
     CHECK(p.user_name == "");
     CHECK(p.password == "");
 }
@@ -92,7 +94,8 @@ TEST_CASE("the subscription identifiers of a PUBLISH come in their order") {
 }
 
 TEST_CASE("the options of a subscription") {
-    const auto p = decoded<subscribe>(packet_bytes(0x82, render("0001 [0b 05] <a> 06 <b> 19 <c> 20")));
+    const auto bytes = packet_bytes(0x82, render("0001 [0b 05] <a> 06 <b> 19 <c> 20"));
+    const auto p = decoded<subscribe>(bytes);
     CHECK(p.properties.subscription_id == 5u);
     REQUIRE(p.requests.size() == 3);
     CHECK(p.requests[0].options == subscription_options{qos::exactly_once, true, false, retain_handling::send});
