@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/core/crossing.hpp"
@@ -59,12 +60,20 @@ struct peer_event {
     std::string filter; // of subscribed and unsubscribed
 };
 
+/// A publication that was not accepted, for the log.
+struct publish_refusal {
+    std::string client_id;
+    std::string topic;
+    std::string_view why; // static text
+};
+
 struct effects {
     std::vector<connection_handle> touched;   // have new output: flush them
     std::vector<connection_handle> resumed;   // may be read from again: call receive() with what is left
     std::vector<close_request> closes;
     std::vector<local_delivery> local;
     std::vector<peer_event> peers;
+    std::vector<publish_refusal> refusals;
     // Operations to keep are taken with engine::take_persist(); crossings leave through crossing_port at once.
 
     void clear() {
@@ -73,6 +82,7 @@ struct effects {
         closes.clear();
         local.clear();
         peers.clear();
+        refusals.clear();
     }
 };
 

@@ -16,6 +16,7 @@ struct limits {
     // What one client may hold.
     std::uint32_t subscriptions_max = 1000;            // per session
     std::uint16_t receive_maximum = 256;               // QoS 1 and 2 publications a client may have unacknowledged
+    std::uint32_t pending_acks_max = 1024;             // owed to one client: above it nothing more is read from it
     std::uint16_t inflight_max = 256;                  // the same towards the client (its own Receive Maximum may be lower)
     std::uint16_t topic_alias_in_max = 32;             // told as Topic Alias Maximum
     std::uint16_t topic_alias_out_max = 16;            // used towards a client that allows more

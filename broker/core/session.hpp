@@ -47,6 +47,7 @@ struct delivery {
     bool retain = false;
     bool stored = false;    // has a row in the state store
     bool live_only = false; // ends with the connection
+    bool attempted = false; // was sent before: the next PUBLISH carries DUP
     bool held = false;      // the PUBLISH or PUBREL that `phase` speaks of waits for commit_serial
 };
 
@@ -81,13 +82,15 @@ struct incoming {
 };
 
 struct session_will {
-    message_ptr message;
+    message_ptr message; // its expires_mono_ms is relative until it is published
     std::uint32_t delay_s = 0;
     std::int64_t due_ms = never; // armed after the connection ended
 };
 
 struct session {
-    std::uint32_t generation = 0; // 0: free slot
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0; // of the slot
+    bool live = false;            // a free slot otherwise
     std::uint64_t number = 0;     // in the state store, never reused
     std::string client_id;
     std::string identity;
@@ -95,6 +98,7 @@ struct session {
     proto::version protocol = proto::version::v5;
     std::uint32_t expiry_s = 0;
     std::uint64_t epoch = 0;
+    std::uint64_t last_sequence = 0; // of deliveries
     connection_handle connection; // none while offline
     std::int64_t ends_at_ms = never;
     std::int64_t expiry_armed_ms = never; // at most one live timer per session
@@ -117,6 +121,7 @@ struct connection_info {
 };
 
 struct connection {
+    std::uint32_t slot = 0;
     std::uint32_t generation = 0;
     std::uint32_t session_slot = 0;
     connection_phase phase = connection_phase::free;

@@ -1,0 +1,266 @@
+// One message to one session: queues, the window of packet ids, encoding, redelivery.
+#include <algorithm>
+#include <cassert>
+
+#include "broker/core/engine.hpp"
+
+namespace fb::core {
+namespace {
+
+constexpr std::size_t copy_payload_below = 512; // bytes; larger ones are sent from the message itself
+
+/// Message Expiry Interval to send on: what is left, at least a second (v5[MQTT-3.3.2-6]).
+std::uint32_t seconds_left(const message& m, std::int64_t mono_ms) {
+    return static_cast<std::uint32_t>(std::max<std::int64_t>(1, (m.expires_mono_ms() - mono_ms + 999) / 1000));
+}
+
+} // namespace
+
+outgoing& engine::out_of(session& s) {
+    if (!s.out) s.out = std::make_unique<outgoing>();
+    return *s.out;
+}
+
+// --- QoS 0 ---
+
+void engine::deliver_at_most_once(session& s, delivery d) {
+    connection* c = connection_of(s);
+    if (c == nullptr) return; // not queued for the absent: v5 4.1 leaves it to us
+    d.quality = proto::qos::at_most_once;
+    const bool busy = (c->output && c->output->size() >= config_.limits.output_bytes_high) || (s.out && !s.out->backlog.empty());
+    if (!busy) return append_publish(*c, d);
+    outgoing& o = out_of(s);
+    o.backlog_bytes += d.message->bytes();
+    o.backlog.push_back(std::move(d));
+    while (o.backlog.size() > config_.limits.backlog_messages_max || o.backlog_bytes > config_.limits.backlog_bytes_max) {
+        o.backlog_bytes -= o.backlog.front().message->bytes();
+        o.backlog.pop_front(); // the oldest: for a slow reader the newest value counts
+        counters_.dropped_slow_reader.add();
+    }
+}
+
+// --- QoS 1 and 2 ---
+
+/// Queues `d`, and starts it when the window is open. True when the publisher must wait for this turn's commit.
+bool engine::enqueue(session& s, delivery d, durability kept) {
+    outgoing& o = out_of(s);
+    const limits& l = config_.limits;
+    const bool full = o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + d.message->bytes() > l.queued_bytes_max;
+    if (full) { // refuses this session's newest message and disturbs nobody else
+        counters_.dropped_queue_full.add();
+        return false;
+    }
+    d.sequence = ++s.last_sequence;
+    d.stored = s.durable() && kept != durability::none && !d.live_only;
+    const bool strict = d.stored && kept == durability::strict;
+    connection* c = connection_of(s);
+    const bool start = c != nullptr && !c->connack_pending && o.waiting.empty() && window_open(*c, o) && fits(*c, d);
+    if (!start) {
+        if (d.stored) persist_row(s, d, strict);
+        o.waiting_bytes += d.message->bytes();
+        o.waiting.push_back(std::move(d));
+        if (c != nullptr) pump(s);
+        return strict;
+    }
+    o.inflight.push_back(std::move(d));
+    start_delivery(*c, s, o.inflight.back(), true, strict);
+    return strict;
+}
+
+bool engine::window_open(const connection& c, const outgoing& o) const {
+    if (o.inflight.size() >= c.send_window) return false; // v5[MQTT-3.3.4-9]
+    return !c.output || c.output->size() < config_.limits.output_bytes_high;
+}
+
+/// Gives the delivery its packet id and sends it, or holds it until its row is committed (QoS 2).
+void engine::start_delivery(connection& c, session& s, delivery& d, bool row_is_new, bool urgent) {
+    take_packet_id(*s.out, d);
+    d.phase = delivery_phase::sent;
+    if (d.stored) {
+        const bool hold = d.quality == proto::qos::exactly_once && urgent;
+        if (row_is_new) persist_row(s, d, urgent);
+        else persist(persist::set_delivery{s.number, d.sequence, d.id, d.phase}, hold);
+        if (hold) {
+            d.held = true;
+            d.commit_serial = pending_persist_.serial;
+            return wait_for_commit(s);
+        }
+    }
+    append_publish(c, d);
+}
+
+void engine::persist_row(const session& s, const delivery& d, bool urgent) {
+    persist::enqueue row{s.number, d.sequence, d.message, d.quality, d.retain, d.id, d.phase, {}};
+    row.subscription_ids.assign(d.ids.data(), d.ids.data() + d.ids.count);
+    persist(std::move(row), urgent);
+}
+
+void engine::drop_row(session& s, const delivery& d) {
+    if (d.stored) persist(persist::dequeue{s.number, d.sequence}, false);
+}
+
+/// Moves what waits into the window and the output, as far as both have room.
+void engine::pump(session& s) {
+    connection* c = connection_of(s);
+    if (c == nullptr || !s.out || c->connack_pending || c->phase != connection_phase::connected) return;
+    outgoing& o = *s.out;
+    while (!o.waiting.empty() && window_open(*c, o)) {
+        delivery d = std::move(o.waiting.front());
+        o.waiting.pop_front();
+        o.waiting_bytes -= d.message->bytes();
+        if (d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5]
+            counters_.dropped_expired.add();
+            drop_row(s, d);
+            continue;
+        }
+        if (!fits(*c, d)) { // v5[MQTT-3.1.2-24] v5[MQTT-3.1.2-25]: as if it had been sent
+            counters_.dropped_too_large.add();
+            drop_row(s, d);
+            continue;
+        }
+        o.inflight.push_back(std::move(d));
+        start_delivery(*c, s, o.inflight.back(), false, durability_of(o.inflight.back().message->topic()) == durability::strict);
+    }
+    while (!o.backlog.empty() && (!c->output || c->output->size() < config_.limits.output_bytes_high)) {
+        delivery d = std::move(o.backlog.front());
+        o.backlog.pop_front();
+        o.backlog_bytes -= d.message->bytes();
+        append_publish(*c, d);
+    }
+}
+
+/// Ids go round; only when the oldest in flight is as old as a whole round can a new one collide.
+void engine::take_packet_id(outgoing& o, delivery& d) {
+    const auto taken = [&](proto::packet_id id) {
+        return std::any_of(o.inflight.begin(), o.inflight.end(), [&](const delivery& x) { return &x != &d && x.id == id; });
+    };
+    const auto advance = [&] { o.next_id = o.next_id == 65535 ? 1 : static_cast<proto::packet_id>(o.next_id + 1); };
+    d.send_number = o.sends++;
+    if (!o.inflight.empty() && d.send_number - o.inflight.front().send_number > 60'000) {
+        while (taken(o.next_id)) advance();
+    }
+    d.id = o.next_id; // v5[MQTT-2.2.1-4] v311[MQTT-2.3.1-4]
+    advance();
+}
+
+/// After a resumed connection: what was in flight, in its order, with its ids (v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1]).
+void engine::redeliver(connection& c, session& s) {
+    if (!s.out) return;
+    for (delivery& d : s.out->inflight) {
+        if (d.held) continue; // release_held() sends it when its commit comes
+        if (d.phase == delivery_phase::released) send_pubrel(c, d.id);
+        else append_publish(c, d);
+    }
+}
+
+void engine::release_held(session& s) {
+    if (!s.out) return;
+    connection* c = connection_of(s);
+    for (delivery& d : s.out->inflight) {
+        if (!d.held || !committed(d.commit_serial)) continue;
+        d.held = false;
+        if (c == nullptr || c->connack_pending) continue; // redeliver() will
+        if (d.phase == delivery_phase::released) send_pubrel(*c, d.id);
+        else append_publish(*c, d);
+    }
+}
+
+void engine::send_pubrel(connection& c, proto::packet_id id) {
+    proto::pubrel p;
+    p.id = id;
+    proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
+}
+
+// --- encoding ---
+
+proto::publish_head engine::head_of(const delivery& d) const {
+    const message& m = *d.message;
+    proto::publish_head h;
+    h.topic = m.topic();
+    h.quality = d.quality;
+    h.retain = d.retain;
+    h.dup = d.attempted; // v5[MQTT-3.3.1-1] v311[MQTT-3.3.1-1]; 0 for QoS 0: v5[MQTT-3.3.1-2]
+    h.id = d.quality == proto::qos::at_most_once ? proto::packet_id{0} : d.id; // v5[MQTT-2.2.1-2]
+    if (m.expires_mono_ms() != never) {
+        h.has_expiry = true;
+        h.message_expiry_s = seconds_left(m, now_.mono_ms);
+    }
+    h.subscription_ids = d.ids.data(); // v5[MQTT-3.3.4-3] v5[MQTT-3.3.4-4]
+    h.subscription_id_count = d.ids.count;
+    h.forward_block = m.properties();
+    h.payload_size = m.payload().size();
+    return h;
+}
+
+bool engine::fits(const connection& c, const delivery& d) const {
+    return c.protocol != proto::version::v5 || proto::publish_size(head_of(d), c.protocol) <= c.packet_bytes_max;
+}
+
+/// Puts one PUBLISH into the connection's output. Subscribers of the same kind share the encoding.
+void engine::append_publish(connection& c, delivery& d) {
+    if (d.quality == proto::qos::at_most_once && d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5]
+        counters_.dropped_expired.add();
+        return;
+    }
+    counters_.publishes_sent.add();
+    const bool own_words = c.aliases_out || d.ids.count != 0 || d.attempted;
+    if (own_words) {
+        append_own_publish(c, d);
+    } else {
+        shared_encodings::one& e = shared_encoding(c, d);
+        if (e.packet_bytes > c.packet_bytes_max) {
+            counters_.dropped_too_large.add(); // v5[MQTT-3.1.2-24]
+            return;
+        }
+        output_buffer& b = buffer(c);
+        const std::size_t at = b.text().size();
+        b.text() += e.bytes;
+        if (e.id_at != 0) {
+            b.text()[at] = static_cast<char>(0x30 | (d.retain ? 1 : 0) | static_cast<int>(d.quality) << 1);
+            b.text()[at + e.id_at] = static_cast<char>(d.id >> 8);
+            b.text()[at + e.id_at + 1] = static_cast<char>(d.id & 0xFF);
+        }
+        if (!e.payload_inside) b.append_payload(d.message);
+    }
+    d.attempted = d.quality != proto::qos::at_most_once;
+}
+
+void engine::append_own_publish(connection& c, delivery& d) {
+    proto::publish_head h = head_of(d);
+    if (c.aliases_out) {
+        const auto use = c.aliases_out->lookup(d.message->topic());
+        h.topic_alias = use.alias;
+        if (use.known) h.topic = {}; // v5[MQTT-3.3.2-8] needs the alias then
+    }
+    if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) {
+        counters_.dropped_too_large.add();
+        return;
+    }
+    if (h.topic_alias != 0 && !h.topic.empty()) c.aliases_out->announce(h.topic, h.topic_alias);
+    output_buffer& b = buffer(c);
+    proto::append_publish_head(h, c.protocol, b.text());
+    if (h.payload_size < copy_payload_below) b.text() += d.message->payload();
+    else b.append_payload(d.message);
+}
+
+engine::shared_encodings::one& engine::shared_encoding(const connection& c, const delivery& d) {
+    if (encodings_.of != d.message || encodings_.made_at_ms != now_.mono_ms) { // the expiry to send on changes with time
+        for (auto& e : encodings_.by_kind) e.made = false;
+        encodings_.of = d.message;
+        encodings_.made_at_ms = now_.mono_ms;
+    }
+    const bool v5 = c.protocol == proto::version::v5;
+    const bool has_id = d.quality != proto::qos::at_most_once;
+    auto& e = encodings_.by_kind[(v5 ? 4 : 0) + (has_id ? 2 : 0) + (d.retain ? 1 : 0)];
+    if (e.made) return e;
+    e.made = true;
+    e.bytes.clear();
+    const proto::publish_head h = head_of(d);
+    e.id_at = proto::append_publish_head(h, c.protocol, e.bytes);
+    e.packet_bytes = e.bytes.size() + h.payload_size;
+    e.payload_inside = h.payload_size < copy_payload_below;
+    if (e.payload_inside) e.bytes += d.message->payload();
+    return e;
+}
+
+} // namespace fb::core

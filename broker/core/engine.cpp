@@ -1,0 +1,401 @@
+// Dispatch, time and lookup. The rules of each packet family are in session_*.cpp, routing.cpp and delivery.cpp.
+#include "broker/core/engine.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace fb::core {
+namespace {
+constexpr std::int64_t ms_per_s = 1000;
+} // namespace
+
+const char* to_string(close_cause cause) noexcept {
+    switch (cause) {
+    case close_cause::client_disconnect: return "client disconnected";
+    case close_cause::transport: return "connection lost";
+    case close_cause::protocol_violation: return "protocol violation";
+    case close_cause::refused: return "refused";
+    case close_cause::connect_timeout: return "no CONNECT in time";
+    case close_cause::keep_alive_timeout: return "keep-alive timeout";
+    case close_cause::taken_over: return "session taken over";
+    case close_cause::not_durable: return "state store did not commit in time";
+    case close_cause::overload: return "over a limit";
+    case close_cause::server_stop: return "server stops";
+    }
+    return "";
+}
+
+shard_id home_shard(std::string_view client_id, shard_id shard_count) noexcept {
+    return static_cast<shard_id>(std::hash<std::string_view>{}(client_id) % shard_count);
+}
+
+std::optional<shard_id> route_connect(const proto::frame& first, shard_id shard_count) {
+    if (first.type != proto::packet_type::connect) return std::nullopt;
+    const auto p = proto::decode_connect(first);
+    if (!p || p->client_id.empty()) return std::nullopt;
+    return home_shard(p->client_id, shard_count);
+}
+
+engine::engine(engine_config config, shared_state shared, crossing_port& crossings, effects& out)
+    : config_(std::move(config))
+    , shared_(shared)
+    , crossings_(crossings)
+    , effects_(out)
+    , cache_(shared.index, config_.limits.match_cache_entries_max)
+    , random_(config_.seed)
+    , next_session_number_(config_.first_session_number + config_.shard)
+    , next_message_id_(config_.first_message_id + config_.shard) {
+    pending_persist_.serial = 1;
+}
+
+engine::~engine() = default;
+
+subscriber engine::local_subscriber(proto::qos maximum) {
+    subscriber s;
+    s.session.shard = local_shard;
+    s.session.generation = 1;
+    s.options.maximum_qos = maximum;
+    s.options.retain_as_published = true;
+    return s;
+}
+
+// --- lookup ---
+
+connection* engine::find(connection_handle c) {
+    if (c.slot >= connections_.size() || !c) return nullptr;
+    connection& found = connections_[c.slot];
+    return found.generation == c.generation && found.phase != connection_phase::free ? &found : nullptr;
+}
+
+const connection* engine::find(connection_handle c) const { return const_cast<engine*>(this)->find(c); }
+
+session* engine::find(const session_handle& s) {
+    if (s.shard != config_.shard || s.slot >= sessions_.size() || s.generation == 0) return nullptr;
+    session& found = sessions_[s.slot];
+    return found.live && found.generation == s.generation ? &found : nullptr;
+}
+
+connection_handle engine::handle_of(const connection& c) const {
+    return {c.slot, c.generation};
+}
+
+session_handle engine::handle_of(const session& s) const {
+    return {s.slot, s.generation, config_.shard};
+}
+
+peer_reference engine::reference_of(session& s) const {
+    peer_reference r;
+    r.session = handle_of(s);
+    r.epoch = s.epoch;
+    r.who = s.who;
+    r.client_id = s.client_id;
+    if (s.online()) r.address = connections_[s.connection.slot].info.address;
+    return r;
+}
+
+// --- events of the transport ---
+
+connection_handle engine::open(connection_info info, const instant& now) {
+    now_ = now;
+    std::uint32_t slot;
+    if (free_connections_.empty()) {
+        slot = static_cast<std::uint32_t>(connections_.size());
+        connections_.emplace_back();
+    } else {
+        slot = free_connections_.back();
+        free_connections_.pop_back();
+    }
+    connection& c = connections_[slot];
+    const std::uint32_t generation = c.generation + 1;
+    c = connection{};
+    c.slot = slot;
+    c.generation = generation == 0 ? 1 : generation;
+    c.phase = connection_phase::awaiting_connect;
+    c.info = std::move(info);
+    c.last_read_ms = now.mono_ms;
+    timers_.arm(now.mono_ms + config_.limits.connect_timeout_s * ms_per_s, timer_kind::connect, slot, c.generation);
+    return handle_of(c);
+}
+
+std::size_t engine::receive(connection_handle h, std::string_view bytes, const instant& now) {
+    now_ = now;
+    connection* c = find(h);
+    if (c == nullptr || c->phase == connection_phase::closing) return bytes.size();
+    c->last_read_ms = now.mono_ms;
+    std::size_t used = 0;
+    while (used < bytes.size()) {
+        if (must_pause(*c)) {
+            c->paused = true;
+            break;
+        }
+        const std::uint32_t limit = c->phase == connection_phase::awaiting_connect ? config_.limits.connect_packet_bytes_max
+                                                                                   : config_.limits.packet_bytes_max;
+        const auto f = proto::next_frame(bytes.substr(used), limit);
+        if (!f) {
+            violation(*c, f.error());
+            break;
+        }
+        if (!f->complete()) break;
+        used += f->size;
+        counters_.bytes_received.add(f->size);
+        dispatch(*c, *f);
+        if (c->phase == connection_phase::closing) break;
+    }
+    return c->phase == connection_phase::closing ? bytes.size() : used;
+}
+
+void engine::dispatch(connection& c, const proto::frame& f) {
+    using proto::packet_type;
+    if (c.phase == connection_phase::awaiting_connect) {
+        if (f.type != packet_type::connect) {
+            return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-1]", "the first packet is not a CONNECT"});
+        }
+        return on_connect(c, f);
+    }
+    switch (f.type) {
+    case packet_type::publish: return on_publish(c, f);
+    case packet_type::puback: return on_puback(c, f);
+    case packet_type::pubrec: return on_pubrec(c, f);
+    case packet_type::pubrel: return on_pubrel(c, f);
+    case packet_type::pubcomp: return on_pubcomp(c, f);
+    case packet_type::subscribe: return on_subscribe(c, f);
+    case packet_type::unsubscribe: return on_unsubscribe(c, f);
+    case packet_type::disconnect: return on_disconnect(c, f);
+    case packet_type::pingreq:
+        if (const auto p = proto::decode_pingreq(f); !p) return violation(c, p.error());
+        return proto::encode(proto::pingresp{}, out(c)); // v5[MQTT-3.12.4-1] v311[MQTT-3.12.4-1]
+    case packet_type::auth:
+        if (const auto p = proto::decode_auth(f, c.protocol); !p) return violation(c, p.error());
+        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-4.12.0-6]",
+                             "AUTH without an authentication method in CONNECT"});
+    case packet_type::connect:
+        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-2]", "a second CONNECT"});
+    case packet_type::connack:
+    case packet_type::suback:
+    case packet_type::unsuback:
+    case packet_type::pingresp: // CVE-2021-28166's class: only a server sends these
+        return violation(c, {proto::reason_code::protocol_error, "v5 2.1.2", "a packet only a server may send"});
+    }
+}
+
+void engine::written(connection_handle h, std::size_t count, const instant& now) {
+    now_ = now;
+    connection* c = find(h);
+    if (c == nullptr || !c->output) return;
+    c->output->consume(count);
+    const std::size_t left = c->output->size();
+    if (left == 0) buffers_.give_back(std::move(c->output));
+    if (c->phase != connection_phase::connected) return;
+    if (left < config_.limits.output_bytes_high / 2) pump(session_of(*c));
+    resume_if_possible(*c);
+}
+
+void engine::closed(connection_handle h, const instant& now) {
+    now_ = now;
+    connection* c = find(h);
+    if (c == nullptr) return;
+    if (c->phase == connection_phase::connected) detach(*c, true);
+    const std::uint32_t generation = c->generation;
+    *c = connection{};
+    c->slot = h.slot;
+    c->generation = generation;
+    free_connections_.push_back(h.slot);
+}
+
+void engine::on_crossed(crossing what, const instant& now) {
+    now_ = now;
+    if (auto* r = std::get_if<routed>(&what)) {
+        const bool stored = deliver_own(r->message, *r->list, r->live_only);
+        if (!r->token) return;
+        if (stored) commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
+        else crossings_.send(r->token.session.shard, part_done{r->token});
+    } else {
+        part_finished(std::get<part_done>(what).token, proto::reason_code::success, {});
+    }
+}
+
+void engine::on_committed(std::uint64_t serial, const instant& now) {
+    now_ = now;
+    committed_serial_ = std::max(committed_serial_, serial);
+    while (!commit_waiters_.empty() && committed(commit_waiters_.front().serial)) {
+        const commit_waiter w = commit_waiters_.front();
+        commit_waiters_.pop_front();
+        if (w.remote) {
+            crossings_.send(w.remote.session.shard, part_done{w.remote});
+        } else if (session* s = find(w.session)) {
+            release_held(*s);
+            if (connection* c = connection_of(*s)) settle(*c, *s);
+        }
+    }
+}
+
+void engine::on_local_verdict(const ack_token& token, proto::reason_code reason, std::string_view text, const instant& now) {
+    now_ = now;
+    if (is_error(reason)) counters_.reports_refused.add();
+    part_finished(token, reason, text);
+}
+
+void engine::stop(const instant& now) {
+    now_ = now;
+    stopping_ = true;
+    for (connection& c : connections_) {
+        if (c.phase == connection_phase::connected) {
+            disconnect(c, proto::reason_code::server_shutting_down, close_cause::server_stop, "the gateway is stopping");
+        } else if (c.phase == connection_phase::awaiting_connect) {
+            request_close(c, close_cause::server_stop, "");
+        }
+    }
+}
+
+// --- time ---
+
+void engine::on_time(const instant& now) {
+    now_ = now;
+    for (timers::entry t; timers_.pop_due(now.mono_ms, t);) timer_due(t);
+}
+
+void engine::timer_due(const timers::entry& t) {
+    if (t.kind == timer_kind::session_expiry || t.kind == timer_kind::will_delay) {
+        session* s = find(session_handle{t.slot, t.generation, config_.shard});
+        if (s == nullptr) return;
+        if (t.kind == timer_kind::session_expiry) s->expiry_armed_ms = never;
+        if (s->online()) return;
+        if (s->will && s->will->due_ms <= now_.mono_ms) publish_will(*s);
+        if (s->ends_at_ms <= now_.mono_ms) end_session(*s); // v5[MQTT-3.1.2-23]
+        else if (t.kind == timer_kind::session_expiry) arm_session_timers(*s);
+        return;
+    }
+    connection* c = find(connection_handle{t.slot, t.generation});
+    if (c == nullptr || c->phase == connection_phase::closing) return;
+    switch (t.kind) {
+    case timer_kind::connect:
+        if (c->phase == connection_phase::awaiting_connect) {
+            request_close(*c, close_cause::connect_timeout, "the connection was opened but sent no complete CONNECT");
+        }
+        return;
+    case timer_kind::keep_alive: return keep_alive_due(*c);
+    case timer_kind::ack_wait: {
+        c->ack_timer_armed = false;
+        session& s = session_of(*c);
+        if (!s.in || s.in->acks.empty()) return;
+        const std::int64_t due = s.in->acks.front().since_ms + config_.limits.ack_wait_max_s * ms_per_s;
+        if (due > now_.mono_ms) {
+            c->ack_timer_armed = true;
+            return timers_.arm(due, timer_kind::ack_wait, t.slot, t.generation);
+        }
+        return disconnect(*c, proto::reason_code::quota_exceeded, close_cause::not_durable,
+                          "the gateway cannot store this now; send it again after reconnecting");
+    }
+    default: return;
+    }
+}
+
+void engine::keep_alive_due(connection& c) {
+    const std::int64_t due = c.last_read_ms + c.keep_alive_ms;
+    // A client we do not read from cannot show that it lives.
+    if (due > now_.mono_ms || c.paused) {
+        return timers_.arm(c.paused ? now_.mono_ms + c.keep_alive_ms : due, timer_kind::keep_alive, c.slot, c.generation);
+    }
+    disconnect(c, proto::reason_code::keep_alive_timeout, close_cause::keep_alive_timeout, // v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24]
+               "no packet for one and a half keep-alive intervals");
+}
+
+// --- ending connections ---
+
+void engine::violation(connection& c, const proto::decode_error& e) {
+    counters_.protocol_violations.add();
+    std::string detail = std::string(e.what) + " (" + e.statement + ")";
+    if (c.phase == connection_phase::awaiting_connect) {
+        return refuse_connect(c, nullptr, e.reason, detail);
+    }
+    disconnect(c, e.reason, close_cause::protocol_violation, detail); // v5[MQTT-4.13.1-1] v311[MQTT-4.8.0-1]
+}
+
+void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text) {
+    if (c.protocol == proto::version::v5) {
+        proto::disconnect p;
+        p.reason = reason;
+        p.properties.reason_string = text; // v5[MQTT-3.1.2-29]: DISCONNECT may carry it whatever the client asked for
+        proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
+    }
+    request_close(c, cause, text);
+}
+
+void engine::request_close(connection& c, close_cause cause, std::string_view detail) {
+    if (c.phase == connection_phase::closing) return;
+    close_request r{handle_of(c), cause, {}, std::string(detail)};
+    if (c.phase == connection_phase::connected) {
+        r.client_id = session_of(c).client_id;
+        detach(c, cause != close_cause::client_disconnect);
+    }
+    c.phase = connection_phase::closing;
+    effects_.closes.push_back(std::move(r));
+}
+
+// --- output and back-pressure ---
+
+output_buffer& engine::buffer(connection& c) {
+    if (!c.output) c.output = buffers_.take();
+    touch(c);
+    return *c.output;
+}
+
+std::string& engine::out(connection& c) { return buffer(c).text(); }
+
+void engine::touch(connection& c) {
+    if (c.touched) return;
+    c.touched = true;
+    effects_.touched.push_back(handle_of(c));
+}
+
+std::size_t engine::output_size(connection_handle h) const {
+    const connection* c = find(h);
+    return c != nullptr && c->output ? c->output->size() : 0;
+}
+
+std::size_t engine::gather(connection_handle h, std::span<std::string_view> out) {
+    connection* c = find(h);
+    if (c == nullptr) return 0;
+    c->touched = false;
+    return c->output ? c->output->gather(out) : 0;
+}
+
+bool engine::paused(connection_handle h) const {
+    const connection* c = find(h);
+    return c != nullptr && c->paused;
+}
+
+bool engine::must_pause(const connection& c) {
+    if (c.connack_pending) return true;
+    if (c.output && c.output->size() > config_.limits.output_bytes_max) return true;
+    if (c.phase != connection_phase::connected) return false;
+    const session& s = sessions_[c.session_slot];
+    return s.in && s.in->acks.size() >= config_.limits.pending_acks_max;
+}
+
+void engine::resume_if_possible(connection& c) {
+    if (!c.paused || must_pause(c)) return;
+    c.paused = false;
+    c.last_read_ms = now_.mono_ms;
+    effects_.resumed.push_back(handle_of(c));
+}
+
+bool engine::take_persist(persist_batch& out) {
+    if (pending_persist_.operations.empty()) return false;
+    out = std::move(pending_persist_);
+    pending_persist_ = persist_batch{out.serial + 1, false, {}};
+    return true;
+}
+
+std::string engine::make_client_id(const connection& c) {
+    static constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const principal& who = *c.info.who;
+    const std::string prefix = who.is_device() ? who.device_id + "/" : "auto-";
+    for (;;) { // until it stays on this shard: one in shard_count does
+        std::string id = prefix;
+        for (int i = 0; i < 20; ++i) id += alphabet[random_() % alphabet.size()];
+        if (home_shard(id, config_.shard_count) == config_.shard && !by_client_id_.contains(id)) return id;
+    }
+}
+
+} // namespace fb::core

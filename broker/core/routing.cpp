@@ -1,0 +1,160 @@
+// One publication to everybody who wants it: own sessions, other shards, the in-process client, the retained store.
+#include <algorithm>
+
+#include "broker/core/engine.hpp"
+#include "proto/topic.hpp"
+
+namespace fb::core {
+
+message_ptr engine::make_message(message_parts parts) {
+    parts.id = next_message_id_;
+    next_message_id_ += config_.shard_count;
+    return message::make(parts);
+}
+
+durability engine::durability_of(std::string_view topic) const {
+    const durability_rule* best = nullptr;
+    for (const durability_rule& rule : config_.durability_rules) {
+        if (best != nullptr && rule.filter.size() <= best->filter.size()) continue;
+        if (proto::topic_matches(rule.filter, topic)) best = &rule;
+    }
+    return best != nullptr ? best->value : config_.otherwise;
+}
+
+engine::route_outcome engine::route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only) {
+    const match_list_ptr list = cache_.lookup(m->topic());
+    route_outcome result;
+    result.matched = !list->entries.empty();
+    if (!m->retain() || live_only) {
+        result.parts = cross(m, list, token, live_only, false);
+        result.stored = deliver_own(m, *list, live_only);
+    } else {
+        const durability kept = durability_of(m->topic());
+        shared_.retained.store(m, [&](retained::outcome stored, std::uint64_t version) {
+            if (stored == retained::outcome::full) counters_.retained_refused.add();
+            else if (kept != durability::none && stored != retained::outcome::nothing_to_clear) {
+                persist(persist::put_retained{version, m}, kept == durability::strict);
+                result.stored = kept == durability::strict;
+            }
+            // Under the stripe, so that all shards see the writers of one topic in one order.
+            if (config_.shard_count > 1) {
+                result.parts = cross(m, list, token, live_only, true);
+            }
+        });
+        if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
+    }
+    result.parts = static_cast<std::uint16_t>(result.parts + deliver_local(m, *list, from, token));
+    return result;
+}
+
+/// The other shards' part of the list: one crossing each. Returns how many answers the token waits for.
+std::uint16_t engine::cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
+                            bool own_too) {
+    std::uint16_t parts = 0;
+    const auto& entries = list->entries;
+    for (auto at = entries.begin(); at != entries.end() && at->session.shard != local_shard;) {
+        const shard_id shard = at->session.shard;
+        bool must_keep = false;
+        for (; at != entries.end() && at->session.shard == shard; ++at) {
+            must_keep |= at->durable && at->quality != proto::qos::at_most_once;
+        }
+        if (shard == config_.shard && !own_too) continue;
+        const bool answer = token && must_keep && !live_only && durability_of(m->topic()) == durability::strict;
+        counters_.crossings_sent.add();
+        crossings_.send(shard, routed{m, list, live_only, answer ? token : ack_token{}});
+        if (answer) ++parts;
+    }
+    return parts;
+}
+
+/// Our part of the list. True when something must be committed before the publisher hears of it.
+bool engine::deliver_own(const message_ptr& m, const match_list& list, bool live_only) {
+    const auto& entries = list.entries;
+    auto at = std::lower_bound(entries.begin(), entries.end(), config_.shard,
+                               [](const match_entry& e, shard_id shard) { return e.session.shard < shard; });
+    bool stored = false;
+    for (; at != entries.end() && at->session.shard == config_.shard; ++at) {
+        stored |= deliver_entry(m, list, *at, live_only);
+    }
+    return stored;
+}
+
+bool engine::deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only) {
+    session* s = find(e.session);
+    if (s == nullptr || (live_only && !s->online())) return false;
+    delivery d;
+    d.message = m;
+    d.quality = proto::min(m->quality(), e.quality); // v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6]
+    d.retain = m->retain() && e.retain_as_published;  // v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9]
+    d.live_only = live_only;
+    if (e.id_count != 0) d.ids = {match_list_ptr(&list), e.first_id, e.id_count};
+    if (e.some_no_local && m->publisher() == s->number) { // v5[MQTT-3.8.3-3]
+        if (e.no_local || !merge_without_no_local(*s, d)) return false;
+    }
+    if (d.quality == proto::qos::at_most_once) {
+        deliver_at_most_once(*s, std::move(d));
+        return false;
+    }
+    return enqueue(*s, std::move(d), live_only ? durability::none : durability_of(m->topic()));
+}
+
+/// The publisher's own copy where only some of its matching subscriptions say no-local: the others, merged.
+bool engine::merge_without_no_local(const session& s, delivery& d) const {
+    bool any = false;
+    auto ids = boost::intrusive_ptr<match_list>(new match_list);
+    proto::qos best = proto::qos::at_most_once;
+    d.retain = false;
+    for (const subscription& sub : s.subscriptions) {
+        if (sub.options.no_local || !proto::topic_matches(sub.filter, d.message->topic())) continue;
+        any = true;
+        best = std::max(best, sub.options.maximum_qos);
+        d.retain |= d.message->retain() && sub.options.retain_as_published;
+        if (sub.id != 0) ids->subscription_ids.push_back(sub.id);
+    }
+    d.quality = proto::min(d.message->quality(), best);
+    const auto count = static_cast<std::uint32_t>(ids->subscription_ids.size());
+    d.ids = count != 0 ? id_range{ids, 0, count} : id_range{};
+    return any;
+}
+
+/// The in-process client's part: it gets what remote peers publish, never its own publications.
+std::uint16_t engine::deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
+                                    const ack_token& token) {
+    if (from == nullptr || list.entries.empty() || list.entries.back().session.shard != local_shard) return 0;
+    const bool answer = token && m->quality() != proto::qos::at_most_once;
+    effects_.local.push_back({*from, m, answer ? token : ack_token{}});
+    return answer ? 1 : 0;
+}
+
+void engine::publish_live(const local_publish& p, const instant& now) {
+    now_ = now;
+    message_parts parts;
+    parts.topic = p.topic;
+    parts.payload = p.payload;
+    parts.quality = p.quality;
+    if (p.expiry_s != 0) parts.expires_mono_ms = now.mono_ms + p.expiry_s * 1000ll;
+    route(make_message(parts), nullptr, {}, true);
+}
+
+void engine::deliver(const direct_delivery& d, const instant& now) {
+    now_ = now;
+    message_parts parts;
+    parts.topic = d.topic;
+    parts.payload = d.payload;
+    parts.properties = d.properties;
+    const message_ptr m = make_message(parts);
+    session* s = find(d.to);
+    if (s != nullptr && s->online() && s->epoch == d.epoch) {
+        const auto sub = std::find_if(s->subscriptions.begin(), s->subscriptions.end(),
+                                      [&](const subscription& x) { return proto::topic_matches(x.filter, d.topic); });
+        if (sub != s->subscriptions.end()) {
+            delivery one;
+            one.message = m;
+            one.live_only = true;
+                    return deliver_at_most_once(*s, std::move(one));
+        }
+    }
+    route(m, nullptr, {}, true); // the asker may read with another of its connections
+}
+
+} // namespace fb::core

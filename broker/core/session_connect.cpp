@@ -1,0 +1,259 @@
+// CONNECT: who may come in, with which session; take-over; CONNACK.
+#include <algorithm>
+
+#include "broker/core/engine.hpp"
+#include "broker/core/wall_time.hpp"
+#include "proto/topic.hpp"
+
+namespace fb::core {
+namespace {
+
+/// By default a client id is the device id or begins with "<device id>/" (fota.md section 1).
+bool belongs_to_device(std::string_view client_id, std::string_view device_id) {
+    return client_id == device_id ||
+           (client_id.size() > device_id.size() && client_id.starts_with(device_id) && client_id[device_id.size()] == '/');
+}
+
+constexpr std::size_t client_id_bytes_max = 256;
+
+} // namespace
+
+void engine::on_connect(connection& c, const proto::frame& f) {
+    const auto p = proto::decode_connect(f);
+    if (!p) return violation(c, p.error());
+    c.protocol = p->protocol;
+    c.problem_information = p->properties.request_problem_information;
+    c.packet_bytes_max = p->properties.maximum_packet_size;
+    std::string client_id;
+    if (!admit(c, *p, client_id)) return;
+    const bool assigned = p->client_id.empty();
+
+    session* s = nullptr;
+    if (const auto found = by_client_id_.find(client_id); found != by_client_id_.end()) s = &sessions_[found->second];
+    if (s != nullptr && s->identity != c.info.who->identity()) {
+        // Neither resumed nor ended: the session stays as it is (the classes of CVE-2026-33215 and nanomq#2333).
+        shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
+        return refuse_connect(c, &*p, proto::reason_code::not_authorized, "the session of this client id belongs to another identity");
+    }
+    bool wait = false;
+    if (s != nullptr && s->online()) { // v5[MQTT-3.1.4-3] v311[MQTT-3.1.4-2]
+        const session_handle before = handle_of(*s);
+        take_over(*s);
+        s = find(before); // gone if it was not to outlive its connection
+    }
+    if (s != nullptr && p->clean_start) { // v5[MQTT-3.1.2-4] v311[MQTT-3.1.2-6]
+        wait = s->durable();
+        end_session(*s);
+        s = nullptr;
+    }
+    const bool present = s != nullptr; // v5[MQTT-3.1.2-5] v5[MQTT-3.1.2-6] v311[MQTT-3.1.2-4]
+    if (s == nullptr) {
+        if (shared_.counts.sessions.load(std::memory_order_relaxed) >= config_.limits.sessions_max) {
+            shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
+            return refuse_connect(c, &*p, proto::reason_code::quota_exceeded, "limit sessions_max reached");
+        }
+        s = &make_session(*p, std::move(client_id), c);
+    }
+    attach(c, *s, *p);
+    accept_connect(c, *s, *p, present, assigned, wait);
+}
+
+bool engine::admit(connection& c, const proto::connect& p, std::string& client_id) {
+    using proto::reason_code;
+    const auto refuse = [&](reason_code reason, std::string_view text) {
+        refuse_connect(c, &p, reason, text);
+        return false;
+    };
+    if (p.protocol == proto::version::v3_1) {
+        return refuse(reason_code::unsupported_protocol_version, "MQTT 3.1 is not served; use 3.1.1 or 5");
+    }
+    if (stopping_) return refuse(reason_code::server_shutting_down, "the gateway is stopping");
+    if (p.properties.authentication_method) { // v5[MQTT-4.12.0-1]
+        return refuse(reason_code::bad_authentication_method, "no enhanced authentication is offered");
+    }
+    if (p.client_id.size() > client_id_bytes_max) {
+        return refuse(reason_code::client_identifier_not_valid, "client ids are limited to 256 bytes");
+    }
+    if (p.client_id.empty() && p.protocol != proto::version::v5 && !p.clean_start) { // v311[MQTT-3.1.3-8]
+        return refuse(reason_code::client_identifier_not_valid, "an empty client id needs a clean session");
+    }
+    if (c.info.identity_from_client_id && !p.client_id.empty()) {
+        const std::string_view device_id = p.client_id.substr(0, p.client_id.find('/'));
+        if (!config_.valid_device_id || !config_.valid_device_id(device_id)) {
+            return refuse(reason_code::client_identifier_not_valid, "the client id does not begin with a valid device id");
+        }
+        auto who = std::make_shared<principal>(*c.info.who);
+        who->device_id = device_id;
+        who->name = device_id;
+        c.info.who = std::move(who);
+    }
+    const principal& who = *c.info.who;
+    if (!p.client_id.empty() && who.is_device() && !belongs_to_device(p.client_id, who.device_id)) {
+        return refuse(reason_code::client_identifier_not_valid, "the client id must be the device id or begin with it and '/'");
+    }
+    if (p.last_will && !config_.acl.may_publish(who, p.last_will->topic)) {
+        return refuse(reason_code::not_authorized, "the will's topic is not allowed to this client");
+    }
+    if (p.last_will && p.last_will->topic.size() > config_.limits.topic_bytes_max) {
+        return refuse(reason_code::topic_name_invalid, "the will's topic is longer than topic_bytes_max");
+    }
+    if (shared_.counts.connections.fetch_add(1, std::memory_order_relaxed) >= config_.limits.connections_max) {
+        shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
+        return refuse(reason_code::quota_exceeded, "limit connections_max reached");
+    }
+    client_id = p.client_id.empty() ? make_client_id(c) : std::string(p.client_id); // v5[MQTT-3.1.3-6] v311[MQTT-3.1.3-6]
+    return true;
+}
+
+void engine::refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, std::string_view text) {
+    counters_.connects_refused.add();
+    const bool wrong_version = reason == proto::reason_code::unsupported_protocol_version;
+    const proto::version v = p != nullptr ? p->protocol : wrong_version ? proto::version::v3_1_1 : proto::version::v5;
+    // A packet that could not be read gets no answer in 3.1.1 and need not get one in 5 (v5[MQTT-4.13.1-1]); a version we
+    // do not speak is answered so that old clients understand (v311[MQTT-3.1.2-2], v5[MQTT-3.1.2-2]).
+    const bool answer = p != nullptr || wrong_version || reason == proto::reason_code::packet_too_large;
+    if (answer) {
+        proto::connack k;
+        k.reason = reason;
+        if (c.problem_information) k.properties.reason_string = text;
+        proto::encode(k, v, out(c), c.packet_bytes_max == 0 ? proto::no_size_limit : c.packet_bytes_max);
+    }
+    request_close(c, close_cause::refused, text);
+}
+
+void engine::take_over(session& s) {
+    counters_.takeovers.add();
+    connection& old = *connection_of(s);
+    disconnect(old, proto::reason_code::session_taken_over, close_cause::taken_over, "another connection uses this client id");
+}
+
+session& engine::make_session(const proto::connect& p, std::string client_id, const connection& c) {
+    std::uint32_t slot;
+    if (free_sessions_.empty()) {
+        slot = static_cast<std::uint32_t>(sessions_.size());
+        sessions_.emplace_back();
+    } else {
+        slot = free_sessions_.back();
+        free_sessions_.pop_back();
+    }
+    session& s = sessions_[slot];
+    const std::uint32_t generation = s.generation + 1;
+    s = session{};
+    s.slot = slot;
+    s.generation = generation == 0 ? 1 : generation;
+    s.live = true;
+    s.number = next_session_number_;
+    next_session_number_ += config_.shard_count;
+    s.client_id = client_id;
+    s.identity = c.info.who->identity();
+    s.protocol = p.protocol;
+    by_client_id_.emplace(std::move(client_id), slot);
+    shared_.counts.sessions.fetch_add(1, std::memory_order_relaxed);
+    counters_.sessions.add();
+    return s;
+}
+
+/// Joins connection and session, and sets what CONNECT says about both.
+void engine::attach(connection& c, session& s, const proto::connect& p) {
+    const limits& l = config_.limits;
+    c.phase = connection_phase::connected;
+    c.session_slot = s.slot;
+    c.send_window = std::min(p.properties.receive_maximum, l.inflight_max); // v5[MQTT-3.3.4-9]
+    const std::uint16_t keep_alive_s = l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)
+                                           ? l.keep_alive_max_s
+                                           : p.keep_alive_s;
+    c.keep_alive_ms = keep_alive_s * 1500u;
+    if (c.keep_alive_ms != 0) timers_.arm(now_.mono_ms + c.keep_alive_ms, timer_kind::keep_alive, c.slot, c.generation);
+    const std::uint16_t aliases = std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max); // v5[MQTT-3.1.2-26]
+    if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
+
+    const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
+                                : p.clean_start                  ? 0
+                                                                 : proto::session_never_expires;
+    const bool was_durable = s.durable();
+    s.expiry_s = std::min(asked, l.session_expiry_max_s);
+    s.protocol = p.protocol;
+    s.who = c.info.who;
+    s.connection = handle_of(c);
+    s.epoch = next_epoch_++;
+    s.ends_at_ms = never;
+    s.will.reset(); // v5[MQTT-3.1.3-9]: a delayed will is not sent when the client comes back in time
+    if (p.last_will) {
+        std::string block;
+        proto::append_forward_block(p.last_will->properties, block);
+        message_parts parts;
+        parts.topic = p.last_will->topic;
+        parts.properties = block;
+        parts.payload = p.last_will->payload;
+        parts.quality = p.last_will->quality;
+        parts.retain = p.last_will->retain;
+        parts.publisher = s.number;
+        // The expiry counts from the publication; kept relative until then.
+        if (p.last_will->properties.message_expiry_s) parts.expires_mono_ms = *p.last_will->properties.message_expiry_s * 1000ll;
+        s.will = std::make_unique<session_will>();
+        s.will->message = make_message(parts);
+        s.will->delay_s = p.last_will->delay_s;
+    }
+    if (was_durable != s.durable()) {
+        for (const subscription& sub : s.subscriptions) {
+            shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
+        }
+    }
+    if (s.durable()) persist_session(s, false);
+    else if (was_durable) persist(persist::delete_session{s.number}, false);
+}
+
+void engine::accept_connect(connection& c, session& s, const proto::connect& p, bool present, bool assigned, bool wait) {
+    counters_.connects_accepted.add();
+    counters_.connections.add();
+    if (!wait) {
+        encode_connack(c, s, p, present, assigned, out(c));
+        return begin_serving(c, s);
+    }
+    // The old session's deletion must be durable before the client hears of a clean start. Until then nothing of this
+    // connection is read, and the new session has no subscription that could be served.
+    c.connack_pending = true;
+    pending_ack& a = owe(c, s, proto::packet_type::connack, 0);
+    a.serial = pending_persist_.serial;
+    pending_persist_.urgent = true;
+    encode_connack(c, s, p, present, assigned, a.text);
+    wait_for_commit(s);
+}
+
+void engine::encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
+                            std::string& to) const {
+    const limits& l = config_.limits;
+    proto::connack k;
+    k.session_present = present; // v5[MQTT-3.2.2-2] v5[MQTT-3.2.2-3] v311[MQTT-3.2.2-1] v311[MQTT-3.2.2-2]
+    const std::string time = rfc3339(now_.unix_ms);
+    if (p.protocol == proto::version::v5) {
+        auto& q = k.properties;
+        if (s.expiry_s != p.properties.session_expiry_s) q.session_expiry_s = s.expiry_s;
+        q.receive_maximum = l.receive_maximum;
+        q.maximum_packet_size = l.packet_bytes_max;
+        q.topic_alias_maximum = l.topic_alias_in_max;
+        q.shared_subscription_available = false;
+        if (assigned) q.assigned_client_identifier = s.client_id; // v5[MQTT-3.2.2-16]
+        if (l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)) {
+            q.server_keep_alive_s = l.keep_alive_max_s; // v5[MQTT-3.2.2-21]
+        }
+        q.user.add("time", time); // for devices without a clock
+    }
+    proto::encode(k, c.protocol, to, c.packet_bytes_max);
+}
+
+/// CONNACK is in the output: tell the in-process client, and go on where the session left off.
+void engine::begin_serving(connection& c, session& s) {
+    announce(s);
+    redeliver(c, s); // v5[MQTT-4.4.0-1] v311[MQTT-4.4.0-1]
+    pump(s);
+}
+
+void engine::announce(session& s) {
+    effects_.peers.push_back({peer_event::kind::connected, reference_of(s), {}});
+    for (const subscription& sub : s.subscriptions) {
+        effects_.peers.push_back({peer_event::kind::subscribed, reference_of(s), sub.filter});
+    }
+}
+
+} // namespace fb::core

@@ -1,0 +1,115 @@
+// How connections and sessions end: DISCONNECT, wills, session expiry.
+#include <algorithm>
+
+#include "broker/core/engine.hpp"
+
+namespace fb::core {
+namespace {
+
+std::int64_t after_seconds(std::int64_t mono_ms, std::uint32_t seconds) {
+    return seconds == proto::session_never_expires ? never : mono_ms + seconds * 1000ll;
+}
+
+} // namespace
+
+void engine::on_disconnect(connection& c, const proto::frame& f) {
+    const auto p = proto::decode_disconnect(f, c.protocol);
+    if (!p) return violation(c, p.error());
+    session& s = session_of(c);
+    if (p->properties.session_expiry_s && *p->properties.session_expiry_s != s.expiry_s) {
+        if (!s.durable()) { // v5[MQTT-3.14.2-2]: what CONNECT set to 0 stays 0
+            return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.14.2-2]",
+                                 "session expiry was 0 in CONNECT and cannot be raised"});
+        }
+        s.expiry_s = std::min(*p->properties.session_expiry_s, config_.limits.session_expiry_max_s);
+        if (!s.durable()) persist(persist::delete_session{s.number}, false);
+    }
+    if (p->reason == proto::reason_code::success) s.will.reset(); // v5[MQTT-3.14.4-3] v311[MQTT-3.14.4-3]
+    // 0x04 and every error keep the will: request_close publishes it unless the client left in peace.
+    request_close(c, p->reason == proto::reason_code::success ? close_cause::client_disconnect : close_cause::transport, "");
+}
+
+/// The session goes on without its connection, or ends with it.
+void engine::detach(connection& c, bool will_goes) {
+    session& s = session_of(c);
+    effects_.peers.push_back({peer_event::kind::disconnected, reference_of(s), {}});
+    counters_.connections.sub();
+    shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
+    s.connection = {};
+    if (s.in) s.in->acks.clear(); // the client will send again what was not acknowledged
+    if (s.out) {
+        auto& o = *s.out;
+        o.backlog.clear();
+        o.backlog_bytes = 0;
+        std::erase_if(o.inflight, [](const delivery& d) { return d.live_only; });
+        std::erase_if(o.waiting, [&](const delivery& d) {
+            if (d.live_only) o.waiting_bytes -= d.message->bytes();
+            return d.live_only;
+        });
+        if (o.inflight.empty() && o.waiting.empty() && !s.durable()) s.out.reset();
+    }
+    if (!will_goes) s.will.reset();
+    s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);
+    if (s.will) s.will->due_ms = std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms);
+    if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s); // v5[MQTT-3.1.2-8] v311[MQTT-3.1.2-8]
+    if (!s.durable()) return end_session(s); // v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-6]
+    persist_session(s, false);
+    arm_session_timers(s);
+}
+
+void engine::arm_session_timers(session& s) {
+    if (s.ends_at_ms < s.expiry_armed_ms) {
+        s.expiry_armed_ms = s.ends_at_ms;
+        timers_.arm(s.ends_at_ms, timer_kind::session_expiry, s.slot, s.generation);
+    }
+    if (s.will && s.will->due_ms != never) timers_.arm(s.will->due_ms, timer_kind::will_delay, s.slot, s.generation);
+}
+
+void engine::publish_will(session& s) {
+    const std::unique_ptr<session_will> will = std::move(s.will); // sent once: v5[MQTT-3.1.2-10]
+    const message& w = *will->message;
+    message_parts parts;
+    parts.topic = w.topic();
+    parts.properties = w.properties();
+    parts.payload = w.payload();
+    parts.quality = w.quality();
+    parts.retain = w.retain(); // v5[MQTT-3.1.2-14] v5[MQTT-3.1.2-15]
+    parts.publisher = w.publisher();
+    if (w.expires_mono_ms() != never) parts.expires_mono_ms = now_.mono_ms + w.expires_mono_ms();
+    counters_.wills_published.add();
+    const peer_reference from = reference_of(s);
+    route(make_message(parts), &from, {}, false);
+    if (s.durable()) persist_session(s, false);
+}
+
+void engine::end_session(session& s) {
+    if (s.will) publish_will(s); // v5 3.1.3.2.2: at the latest when the session ends
+    for (const subscription& sub : s.subscriptions) shared_.index.unsubscribe(sub.filter, handle_of(s));
+    if (s.durable()) persist(persist::delete_session{s.number}, false);
+    by_client_id_.erase(by_client_id_.find(s.client_id));
+    shared_.counts.sessions.fetch_sub(1, std::memory_order_relaxed);
+    counters_.sessions.sub();
+    const std::uint32_t slot = s.slot;
+    const std::uint32_t generation = s.generation;
+    s = session{};
+    s.slot = slot;
+    s.generation = generation;
+    free_sessions_.push_back(slot);
+}
+
+void engine::persist_session(const session& s, bool urgent) {
+    persist::put_session op;
+    op.number = s.number;
+    op.client_id = s.client_id;
+    op.identity = s.identity;
+    op.protocol = s.protocol;
+    op.expiry_s = s.expiry_s;
+    op.ended_unix_ms = s.online() ? 0 : now_.unix_ms;
+    if (s.will) {
+        op.will = s.will->message;
+        op.will_delay_s = s.will->delay_s;
+    }
+    persist(std::move(op), urgent);
+}
+
+} // namespace fb::core

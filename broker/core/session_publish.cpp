@@ -1,0 +1,171 @@
+// PUBLISH from a client: normalise (alias), validate, authorise, act, in that order and each once; PUBREL.
+#include <algorithm>
+
+#include "broker/core/engine.hpp"
+#include "proto/topic.hpp"
+
+namespace fb::core {
+
+void engine::on_publish(connection& c, const proto::frame& f) {
+    auto p = proto::decode_publish(f, c.protocol);
+    if (!p) return violation(c, p.error());
+    counters_.publishes_received.add();
+    session& s = session_of(c);
+    if (!resolve_alias(c, *p)) return;
+    if (!within_receive_maximum(c, s, *p)) return;
+    auto reason = proto::reason_code::success;
+    const std::string_view why_not = refusal(c, *p, reason);
+    if (reason != proto::reason_code::success) return publish_refused(c, s, *p, reason, why_not);
+    accept_publish(c, s, *p);
+}
+
+/// Turns an alias into its topic, so that everything after this sees a whole topic.
+bool engine::resolve_alias(connection& c, proto::publish& p) {
+    if (!p.properties.topic_alias) return true;
+    const std::uint16_t alias = *p.properties.topic_alias;
+    if (!c.aliases_in) c.aliases_in = std::make_unique<inbound_aliases>(config_.limits.topic_alias_in_max);
+    if (!c.aliases_in->in_range(alias)) { // v5[MQTT-3.3.2-9]
+        violation(c, {proto::reason_code::topic_alias_invalid, "v5[MQTT-3.3.2-9]", "topic alias above the maximum"});
+        return false;
+    }
+    if (!p.topic.empty()) {
+        c.aliases_in->set(alias, p.topic); // v5[MQTT-3.3.2-12]
+        return true;
+    }
+    p.topic = c.aliases_in->get(alias);
+    if (p.topic.empty()) {
+        violation(c, {proto::reason_code::protocol_error, "v5 3.3.4", "topic alias was never set on this connection"});
+        return false;
+    }
+    return true;
+}
+
+bool engine::within_receive_maximum(connection& c, session& s, const proto::publish& p) {
+    if (p.quality == proto::qos::at_most_once || c.protocol != proto::version::v5 || !s.in) return true;
+    const auto& acks = s.in->acks;
+    const auto waiting = std::count_if(acks.begin(), acks.end(), [](const pending_ack& a) {
+        return a.type == proto::packet_type::puback || (a.type == proto::packet_type::pubrec && a.marks_received);
+    });
+    const bool again = std::binary_search(s.in->received.begin(), s.in->received.end(), p.id);
+    if (again || waiting + s.in->received.size() < config_.limits.receive_maximum) return true;
+    violation(c, {proto::reason_code::receive_maximum_exceeded, "v5[MQTT-3.3.4-7]", // the client's duty, ours to check
+                  "more publications in flight than the gateway's Receive Maximum"});
+    return false;
+}
+
+/// Why this publication is not accepted, with `reason` set; success when it is.
+std::string_view engine::refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const {
+    using proto::reason_code;
+    const limits& l = config_.limits;
+    if (p.topic.size() > l.topic_bytes_max || proto::topic_levels(p.topic) > l.topic_levels_max) {
+        reason = reason_code::topic_name_invalid;
+        return "the topic is longer than topic_bytes_max or topic_levels_max";
+    }
+    if (p.topic.starts_with("$SYS/")) {
+        reason = reason_code::not_authorized;
+        return "$SYS/ belongs to the gateway";
+    }
+    if (!p.properties.user.empty() && p.properties.user.to_vector().size() > l.user_properties_max) {
+        reason = reason_code::quota_exceeded; // CVE-2021-41039's class
+        return "more user properties than user_properties_max";
+    }
+    if (!config_.acl.may_publish(*c.info.who, p.topic)) {
+        reason = reason_code::not_authorized;
+        return "this client may not publish to this topic";
+    }
+    reason = reason_code::success;
+    return {};
+}
+
+/// Told in the acknowledgement in MQTT 5. 3.1.1 has no way to tell: v311[MQTT-3.3.5-2] leaves an ordinary
+/// acknowledgement or closing; we acknowledge, drop, log and count.
+void engine::publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
+                             std::string_view text) {
+    counters_.publishes_refused.add();
+    effects_.refusals.push_back({s.client_id, std::string(p.topic), text});
+    if (p.quality == proto::qos::at_most_once) return;
+    const bool twice = p.quality == proto::qos::exactly_once;
+    pending_ack& a = owe(c, s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+    a.reason = reason;
+    a.text = text;
+    settle(c, s);
+}
+
+void engine::accept_publish(connection& c, session& s, const proto::publish& p) {
+    const bool twice = p.quality == proto::qos::exactly_once;
+    if (twice && s.in) {
+        auto& received = s.in->received;
+        const auto at = std::lower_bound(received.begin(), received.end(), p.id);
+        if (at != received.end() && *at == p.id) { // v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2]: already routed
+            owe(c, s, proto::packet_type::pubrec, p.id);
+            return settle(c, s);
+        }
+        received.insert(at, p.id);
+    } else if (twice) {
+        s.in = std::make_unique<incoming>();
+        s.in->received.push_back(p.id);
+    }
+
+    std::string block;
+    proto::append_forward_block(p.properties, block);
+    message_parts parts;
+    parts.topic = p.topic;
+    parts.properties = block;
+    parts.payload = p.payload;
+    parts.quality = p.quality;
+    parts.retain = p.retain;
+    parts.publisher = s.number;
+    if (p.properties.message_expiry_s) parts.expires_mono_ms = now_.mono_ms + *p.properties.message_expiry_s * 1000ll;
+    const message_ptr m = make_message(parts);
+    const peer_reference from = reference_of(s);
+
+    if (p.quality == proto::qos::at_most_once) {
+        route(m, &from, {}, false);
+        return;
+    }
+    ack_token token{handle_of(s), s.epoch, 0};
+    {
+        pending_ack& a = owe(c, s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+        a.marks_received = twice;
+        token.number = a.number;
+    }
+    const route_outcome routed = route(m, &from, token, false);
+    // The reference from owe() may be stale by now: routing can reach this very session.
+    pending_ack& a = s.in->acks.back();
+    a.parts = static_cast<std::uint16_t>(a.parts + routed.parts);
+    if (!routed.matched && c.protocol == proto::version::v5) a.reason = proto::reason_code::no_matching_subscribers;
+    bool wait = routed.stored;
+    if (twice && s.durable() && durability_of(m->topic()) != durability::none) {
+        persist(persist::put_received{s.number, p.id}, true); // in one commit with what routing queued on this shard
+        wait = true;
+    }
+    if (wait) {
+        a.serial = pending_persist_.serial;
+        pending_persist_.urgent = true;
+        wait_for_commit(s);
+    }
+    settle(c, s);
+}
+
+void engine::on_pubrel(connection& c, const proto::frame& f) {
+    const auto p = proto::decode_pubrel(f, c.protocol);
+    if (!p) return violation(c, p.error());
+    session& s = session_of(c);
+    bool known = false;
+    if (s.in) {
+        auto& received = s.in->received;
+        const auto at = std::lower_bound(received.begin(), received.end(), p->id);
+        known = at != received.end() && *at == p->id;
+        if (known) received.erase(at);
+    }
+    pending_ack& a = owe(c, s, proto::packet_type::pubcomp, p->id); // v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-2]
+    if (!known) a.reason = proto::reason_code::packet_identifier_not_found;
+    if (known && s.durable()) {
+        persist(persist::delete_received{s.number, p->id}, true);
+        a.serial = pending_persist_.serial; // a lost deletion would swallow the next message with this id
+        wait_for_commit(s);
+    }
+    settle(c, s);
+}
+
+} // namespace fb::core

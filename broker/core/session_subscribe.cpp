@@ -1,0 +1,103 @@
+// SUBSCRIBE and UNSUBSCRIBE, and the retained messages a new subscription gets.
+#include <algorithm>
+
+#include "broker/core/engine.hpp"
+#include "proto/topic.hpp"
+
+namespace fb::core {
+
+void engine::on_subscribe(connection& c, const proto::frame& f) {
+    const auto p = proto::decode_subscribe(f, c.protocol);
+    if (!p) return violation(c, p.error());
+    session& s = session_of(c);
+    pending_ack& a = owe(c, s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
+    const std::uint32_t number = a.number;
+    std::vector<proto::reason_code> reasons;
+    for (const proto::topic_request& r : p->requests) { // v5[MQTT-3.8.4-5], one reason each: v5[MQTT-3.8.4-6]
+        reasons.push_back(subscribe_one(c, s, r, p->properties.subscription_id.value_or(0)));
+    }
+    const auto at = std::find_if(s.in->acks.begin(), s.in->acks.end(), [&](const pending_ack& x) { return x.number == number; });
+    at->reasons = std::move(reasons);
+    if (s.durable() && !pending_persist_.operations.empty()) {
+        at->serial = pending_persist_.serial;
+        pending_persist_.urgent = true;
+        wait_for_commit(s);
+    }
+    settle(c, s);
+    pump(s);
+}
+
+proto::reason_code engine::subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id) {
+    using proto::reason_code;
+    const limits& l = config_.limits;
+    if (proto::is_share(r.filter)) return reason_code::shared_subscriptions_not_supported;
+    if (r.filter.size() > l.topic_bytes_max || proto::topic_levels(r.filter) > l.topic_levels_max) {
+        return reason_code::topic_filter_invalid;
+    }
+    if (!config_.acl.may_subscribe(*c.info.who, r.filter)) return reason_code::not_authorized;
+    const auto known = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
+                                    [&](const subscription& x) { return x.filter == r.filter; });
+    const bool is_new = known == s.subscriptions.end();
+    if (is_new && s.subscriptions.size() >= l.subscriptions_max) return reason_code::quota_exceeded;
+
+    subscription& sub = is_new ? s.subscriptions.emplace_back() : *known; // v5[MQTT-3.8.4-3] v311[MQTT-3.8.4-3]
+    sub.filter = r.filter;
+    sub.options = r.options;
+    sub.id = id;
+    shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
+    if (s.durable()) persist(persist::put_subscription{s.number, sub.filter, sub.options, sub.id}, true);
+    effects_.peers.push_back({peer_event::kind::subscribed, reference_of(s), sub.filter});
+
+    const bool wants_retained = sub.options.retained == proto::retain_handling::send || // v5[MQTT-3.3.1-9]
+                                (sub.options.retained == proto::retain_handling::send_if_new && is_new); // v5[MQTT-3.3.1-10]
+    if (wants_retained) send_retained(s, sub); // never: v5[MQTT-3.3.1-11]
+    return static_cast<reason_code>(static_cast<std::uint8_t>(sub.options.maximum_qos)); // v5[MQTT-3.8.4-7] v311[MQTT-3.8.4-6]
+}
+
+void engine::send_retained(session& s, const subscription& sub) {
+    id_range ids;
+    for (const message_ptr& m : shared_.retained.match(sub.filter, now_.mono_ms)) {
+        if (sub.options.no_local && m->publisher() == s.number) continue;
+        if (sub.id != 0 && !ids.owner) {
+            auto own = boost::intrusive_ptr<match_list>(new match_list);
+            own->subscription_ids.push_back(sub.id);
+            ids = {own, 0, 1};
+        }
+        delivery d;
+        d.message = m;
+        d.ids = ids;
+        d.quality = proto::min(m->quality(), sub.options.maximum_qos);
+        d.retain = true; // v5[MQTT-3.3.1-8] v311[MQTT-3.3.1-8]
+        if (d.quality == proto::qos::at_most_once) deliver_at_most_once(s, std::move(d));
+        else enqueue(s, std::move(d), durability_of(m->topic()));
+    }
+}
+
+void engine::on_unsubscribe(connection& c, const proto::frame& f) {
+    const auto p = proto::decode_unsubscribe(f, c.protocol);
+    if (!p) return violation(c, p.error());
+    session& s = session_of(c);
+    pending_ack& a = owe(c, s, proto::packet_type::unsuback, p->id); // v5[MQTT-3.10.4-4] v311[MQTT-3.10.4-4]
+    bool changed = false;
+    for (std::string_view filter : p->filters) { // compared character by character: v5[MQTT-3.10.4-1] v311[MQTT-3.10.4-1]
+        const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
+                                     [&](const subscription& x) { return x.filter == filter; });
+        if (at == s.subscriptions.end()) {
+            a.reasons.push_back(proto::reason_code::no_subscription_existed); // v5[MQTT-3.11.3-2] keeps the order
+            continue;
+        }
+        shared_.index.unsubscribe(at->filter, handle_of(s)); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
+        if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
+        effects_.peers.push_back({peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
+        s.subscriptions.erase(at);
+        a.reasons.push_back(proto::reason_code::success);
+        changed = true;
+    }
+    if (changed && s.durable()) {
+        a.serial = pending_persist_.serial;
+        wait_for_commit(s);
+    }
+    settle(c, s);
+}
+
+} // namespace fb::core
