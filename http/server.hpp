@@ -18,22 +18,23 @@
 namespace fb::http {
 
 struct listener_settings {
-    std::string host = "127.0.0.1"; // a name or an IPv4/IPv6 address
-    std::uint16_t port = 8443;      // 0: any free one
+    std::string host = "127.0.0.1";          // a name or an IPv4/IPv6 address
+    std::uint16_t port = 8443;               // 0: any free one
     std::shared_ptr<certs::tls_context> tls; // null: plain HTTP
 };
 
 struct settings {
     std::vector<listener_settings> listeners;
-    std::string version;                            // of the program, for /healthz and Server
-    std::uint64_t upload_bytes_max = 1ull << 30;    // 1 GiB
-    std::uint64_t free_bytes_min = 64ull << 20;     // an upload that would leave less is refused
-    std::uint32_t body_bytes_max = 1u << 20;        // of JSON requests
+    std::string public_url;                      // what firmware URLs begin with, without a trailing '/'; may be empty
+    std::string version;                         // of the program, for /healthz and Server
+    std::uint64_t upload_bytes_max = 1ull << 30; // 1 GiB
+    std::uint64_t free_bytes_min = 64ull << 20;  // an upload that would leave less is refused
+    std::uint32_t body_bytes_max = 1u << 20;     // of JSON requests
     std::uint32_t connections_max = 1024;
-    std::chrono::seconds idle_timeout{30};          // between requests, and without any byte within one
+    std::chrono::seconds idle_timeout{30};            // between requests, and without any byte within one
     std::uint32_t upload_bytes_per_second_min = 1024; // slower for 30 s: cut
     bool metrics_anonymous = false;
-    std::vector<std::string> free_version_types;    // device types whose firmware versions may be any string
+    std::vector<std::string> free_version_types; // device types whose firmware versions may be any string
 };
 
 /// Answers for /healthz, given by the executable: a name, whether it is well, and words.

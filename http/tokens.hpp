@@ -15,8 +15,8 @@ std::optional<role> parse_role(std::string_view text) noexcept;
 const char* to_string(role r) noexcept;
 
 struct new_token {
-    std::string secret;       // to be shown once
-    storage::api_token row;   // to be stored
+    std::string secret;     // to be shown once
+    storage::api_token row; // to be stored
 };
 new_token make_token(std::string name, role r, storage::timestamp now, std::optional<storage::timestamp> expires);
 
