@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <random>
+#include <utility>
 
 namespace fb::fleet {
 namespace {
@@ -40,7 +41,8 @@ chunk_window::request chunk_window::ask() {
 
 chunk_window::verdict chunk_window::take(std::uint64_t offset, std::size_t bytes) {
     if (offset < offset_ || asked_ == offset_) return verdict::old;
-    if (offset > offset_) return verdict::gap;
+    if (offset > offset_) return std::exchange(gap_told_, true) ? verdict::old : verdict::gap;
+    gap_told_ = false;
     if (bytes == 0) {
         size_ = offset;
         size_known_ = true;

@@ -21,7 +21,7 @@ class chunk_window {
     };
     enum class verdict {
         next, // append it
-        old,  // seen before, or nothing was asked: drop it
+        old,  // seen before, not asked for, or behind a gap already told of: drop it
         gap,  // something before it was lost: ask again
     };
 
@@ -41,6 +41,7 @@ class chunk_window {
     std::uint64_t asked_ = 0;  // end of what was asked for
     std::uint64_t size_ = 0;
     bool size_known_ = false;
+    bool gap_told_ = false; // since the last byte: one loss is asked for once
     unsigned chunk_bytes_ = 4096;
 };
 

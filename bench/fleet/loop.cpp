@@ -111,6 +111,7 @@ void loop::run(const volatile int* interrupted) {
         }
         run_due_timers();
         run_turn_end();
+        run_turn_end(); // what the first pass gave the streams to write leaves in this turn, too
     }
 }
 

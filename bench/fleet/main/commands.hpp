@@ -9,5 +9,8 @@ namespace fb::fleet {
 extern volatile int interrupt_seen;
 
 void add_devices_command(CLI::App& app, int& exit_code);
+void add_load_command(CLI::App& app, int& exit_code);
+void add_connect_command(CLI::App& app, int& exit_code);
+void add_idle_command(CLI::App& app, int& exit_code);
 
 } // namespace fb::fleet

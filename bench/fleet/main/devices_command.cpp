@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <cstdio>
 #include <ctime>
 #include <memory>
@@ -69,13 +67,6 @@ void print_line(bool json, const std::string& id, const std::string& version, co
                     percent.c_str(), detail.c_str());
     }
     std::fflush(stdout);
-}
-
-void raise_file_limit() {
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /// The fleet of one run: the devices, what they share, and when it is over.
@@ -187,10 +178,7 @@ void add_devices_command(CLI::App& app, int& exit_code) {
     c->add_option("--drop-after-bytes", a->drop_after_bytes, "cut every device's download once, after so many bytes");
     c->add_flag("--confirm", a->confirm, "announce caps.confirm and confirm after the update");
     c->add_flag("--json", a->json, "JSON lines");
-    c->callback([a, &exit_code] {
-        raise_file_limit();
-        exit_code = fleet(*a).run();
-    });
+    c->callback([a, &exit_code] { exit_code = fleet(*a).run(); });
 }
 
 } // namespace fb::fleet

@@ -1,4 +1,6 @@
 // fotabroker-fleet: simulated devices and load for an MQTT broker. See bench/README.md.
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -9,6 +11,16 @@ namespace fb::fleet {
 
 volatile int interrupt_seen = 0;
 
+namespace {
+
+void raise_file_limit() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+} // namespace
 } // namespace fb::fleet
 
 int main(int argc, char** argv) {
@@ -19,6 +31,10 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     int exit_code = 0;
     fb::fleet::add_devices_command(app, exit_code);
+    fb::fleet::add_load_command(app, exit_code);
+    fb::fleet::add_connect_command(app, exit_code);
+    fb::fleet::add_idle_command(app, exit_code);
+    fb::fleet::raise_file_limit();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

@@ -1,0 +1,143 @@
+#include "bench/fleet/connect_run.hpp"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fb::fleet {
+namespace {
+
+std::chrono::milliseconds from_seconds(double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+std::vector<std::unique_ptr<load_peer>> make_peers(loop& l, const peer_options& like, std::uint32_t count,
+                                                   peer_events& events) {
+    std::vector<std::unique_ptr<load_peer>> out;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        auto options = like;
+        options.client_id += std::to_string(i);
+        out.push_back(std::make_unique<load_peer>(l, std::move(options), i, events));
+    }
+    return out;
+}
+
+} // namespace
+
+connect_run::connect_run(connect_options options)
+    : options_(std::move(options))
+    , broker_(options_.broker_pid) {
+    if (options_.count == 0 || options_.concurrency == 0) throw std::runtime_error("count and concurrency start at 1");
+    options_.concurrency = std::min(options_.concurrency, options_.count);
+    sessions_.resize(options_.concurrency);
+    places_ = make_peers(loop_, options_.peer, options_.concurrency, *this);
+    for (std::uint32_t i = 0; options_.resume && i < places_.size(); ++i) places_[i]->keep_session_in(&sessions_[i]);
+}
+
+connect_report connect_run::run(const volatile int* interrupted) {
+    for (auto& place : places_) place->open();
+    loop_.after(from_seconds(options_.timeout_seconds), [this] {
+        report_.error = "timed out";
+        loop_.stop();
+    });
+    loop_.run(interrupted);
+    report_.seconds = std::chrono::duration<double>(loop::clock::now() - measured_from_).count();
+    report_.broker_cpu_ns = broker_.cpu_ns() - report_.broker_cpu_ns;
+    if (report_.connections < options_.count && report_.error.empty()) report_.error = "interrupted";
+    return report_;
+}
+
+void connect_run::start_measuring() {
+    measured_from_ = loop::clock::now();
+    report_.broker_cpu_ns = broker_.cpu_ns();
+    started_ = options_.concurrency;
+    for (auto& place : places_) place->open();
+}
+
+void connect_run::on_ready(load_peer& peer) {
+    const bool resumed = peer.resumed();
+    peer.close();
+    if (warmed_up_ < options_.concurrency) {
+        if (++warmed_up_ < options_.concurrency) return;
+        // A moment for the broker to see the ends, so that they are not measured.
+        loop_.after(std::chrono::milliseconds(200), [this] { start_measuring(); });
+        return;
+    }
+    report_.resumed += resumed ? 1 : 0;
+    if (++report_.connections == options_.count) return loop_.stop();
+    if (started_ == options_.count) return;
+    ++started_;
+    peer.open();
+}
+
+void connect_run::on_lost(load_peer& peer, const std::string& why) {
+    report_.error = "connection " + std::to_string(peer.number()) + " lost: " + why;
+    loop_.stop();
+}
+
+idle_run::idle_run(idle_options options)
+    : options_(std::move(options))
+    , broker_(options_.broker_pid) {
+    constexpr std::uint32_t connections_per_address = 20'000; // fewer than the ephemeral ports of one address
+    const auto& broker = options_.peer.broker;
+    sockaddr_in local{};
+    if (broker.storage.ss_family == AF_INET) {
+        const auto& to = reinterpret_cast<const sockaddr_in&>(broker.storage);
+        if (ntohl(to.sin_addr.s_addr) >> 24 == 127) {
+            for (std::uint32_t i = 0; i <= options_.connections / connections_per_address; ++i) {
+                local.sin_family = AF_INET;
+                local.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i);
+                auto& source = sources_.emplace_back();
+                reinterpret_cast<sockaddr_in&>(source.storage) = local;
+                source.size = sizeof local;
+            }
+        }
+    }
+    peers_ = make_peers(loop_, options_.peer, options_.connections, *this);
+}
+
+idle_report idle_run::run(const volatile int* interrupted) {
+    goal_ = std::min(options_.connections, std::max<std::uint32_t>(10, options_.connections / 20));
+    report_.connections = options_.connections - goal_;
+    open_more();
+    loop_.after(from_seconds(options_.timeout_seconds), [this] {
+        report_.error = "timed out";
+        loop_.stop();
+    });
+    loop_.run(interrupted);
+    if (report_.resident_after_bytes == 0 && report_.error.empty())
+        report_.error = broker_.measures() ? "interrupted" : "nothing measured without --broker-pid";
+    return report_;
+}
+
+void idle_run::open_more() {
+    constexpr std::uint32_t connects_at_once = 50;
+    while (opened_ < goal_ && opened_ - ready_ < connects_at_once) {
+        const auto* from = sources_.empty() ? nullptr : &sources_[opened_ % sources_.size()];
+        peers_[opened_++]->open(from);
+    }
+}
+
+void idle_run::on_ready(load_peer&) {
+    ++ready_;
+    open_more();
+    if (ready_ == goal_) loop_.after(from_seconds(options_.settle_seconds), [this] { settled(); });
+}
+
+void idle_run::settled() {
+    if (report_.resident_before_bytes == 0 && goal_ < options_.connections) {
+        report_.resident_before_bytes = broker_.resident_bytes();
+        goal_ = options_.connections;
+        return open_more();
+    }
+    report_.resident_after_bytes = broker_.resident_bytes();
+    loop_.stop();
+}
+
+void idle_run::on_lost(load_peer& peer, const std::string& why) {
+    report_.error = "connection " + std::to_string(peer.number()) + " lost: " + why;
+    loop_.stop();
+}
+
+} // namespace fb::fleet

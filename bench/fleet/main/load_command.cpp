@@ -1,0 +1,201 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <stdexcept>
+
+#include "bench/fleet/connect_run.hpp"
+#include "bench/fleet/json.hpp"
+#include "bench/fleet/load_run.hpp"
+#include "bench/fleet/main/commands.hpp"
+
+namespace fb::fleet {
+namespace {
+
+/// What load, idle and connect have in common: where the broker is and how to speak to it.
+struct target_arguments {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 1883;
+    bool tls = false;
+    std::string ca;
+    std::string certificate;
+    std::string key;
+    int protocol = 5;
+    std::string client_id;
+    pid_t broker_pid = 0;
+    bool json = false;
+};
+
+void add_target_options(CLI::App& c, target_arguments& t) {
+    c.add_option("--host", t.host, "name or address of the broker")->capture_default_str();
+    c.add_option("--port", t.port, "its port")->capture_default_str();
+    c.add_flag("--tls", t.tls, "speak TLS; needs --ca");
+    c.add_option("--ca", t.ca, "CA certificate of the broker");
+    c.add_option("--cert", t.certificate, "client certificate, for all connections");
+    c.add_option("--key", t.key, "and its key");
+    c.add_option("--protocol", t.protocol, "4 is MQTT 3.1.1")->check(CLI::IsMember({4, 5}))->capture_default_str();
+    c.add_option("--client-id-prefix", t.client_id, "client ids are this and a number");
+    c.add_option("--broker-pid", t.broker_pid, "process to read CPU time and memory of");
+    c.add_flag("--json", t.json, "one JSON object instead of text");
+}
+
+/// Owns what the peers' TLS refers to.
+struct target {
+    peer_options peer;
+    std::unique_ptr<tls_client> tls;
+    tls_credentials credentials;
+
+    explicit target(const target_arguments& t) {
+        peer.broker = resolve(url{"mqtt", t.host, t.port, "/"});
+        peer.v5 = t.protocol == 5;
+        peer.client_id = t.client_id.empty() ? "load-" + std::to_string(getpid()) + '-' : t.client_id;
+        if (!t.tls) return;
+        if (t.ca.empty()) throw std::runtime_error("--tls needs --ca");
+        tls = std::make_unique<tls_client>(t.ca);
+        peer.tls = {tls.get(), t.host, nullptr, nullptr};
+        if (t.certificate.empty()) return;
+        credentials = load_credentials(t.certificate, t.key);
+        peer.tls.credentials = &credentials;
+    }
+};
+
+int report_error(const std::string& error) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    return 3;
+}
+
+double micro(std::uint64_t ns) { return static_cast<double>(ns) / 1000; }
+
+void print_load(const load_report& r, bool json) {
+    const double cpu_s = static_cast<double>(r.broker_cpu_ns) / 1e9;
+    const auto delivered = static_cast<double>(r.delivered);
+    const double per_cpu_second = cpu_s > 0 ? delivered / cpu_s : 0;
+    const double own_cpu_s = static_cast<double>(r.own_cpu_ns) / 1e9;
+    if (!json) {
+        std::printf(
+            "%llu delivered in %.2f s: %.0f/s; %.0f per broker-CPU-second (%.2f s used; load generator %.2f s)\n"
+            "latency p50 %.0f us, p99 %.0f us\n"
+            "lost %llu, doubled %llu, reordered %llu, stray %llu, refused %llu: %s\n",
+            static_cast<unsigned long long>(r.delivered), r.seconds, delivered / r.seconds, per_cpu_second, cpu_s,
+            own_cpu_s, micro(r.latency.quantile_ns(0.5)), micro(r.latency.quantile_ns(0.99)),
+            static_cast<unsigned long long>(r.checked.lost), static_cast<unsigned long long>(r.checked.doubled),
+            static_cast<unsigned long long>(r.checked.reordered), static_cast<unsigned long long>(r.checked.strays),
+            static_cast<unsigned long long>(r.checked.refused), r.checked.clean() ? "verified" : "NOT CLEAN");
+        return;
+    }
+    json_object o;
+    o.add("delivered", r.delivered).add_real("seconds", r.seconds).add_real("per_second", delivered / r.seconds);
+    o.add_real("broker_cpu_s", cpu_s)
+        .add_real("per_broker_cpu_second", per_cpu_second)
+        .add_real("own_cpu_s", own_cpu_s);
+    o.add_real("latency_p50_us", micro(r.latency.quantile_ns(0.5)));
+    o.add_real("latency_p99_us", micro(r.latency.quantile_ns(0.99)));
+    o.add("lost", r.checked.lost).add("doubled", r.checked.doubled).add("reordered", r.checked.reordered);
+    o.add("stray", r.checked.strays).add("refused", r.checked.refused).add_flag("verified", r.checked.clean());
+    std::printf("%s\n", o.str().c_str());
+}
+
+int run_load(const target_arguments& t, load_options o) {
+    const target where(t);
+    o.peer = where.peer;
+    o.broker_pid = t.broker_pid;
+    const auto report = load_run(std::move(o)).run(&interrupt_seen);
+    if (!report.error.empty()) return report_error(report.error);
+    print_load(report, t.json);
+    return report.checked.clean() ? 0 : 4;
+}
+
+int run_connect(const target_arguments& t, connect_options o) {
+    const target where(t);
+    o.peer = where.peer;
+    o.broker_pid = t.broker_pid;
+    const auto r = connect_run(std::move(o)).run(&interrupt_seen);
+    if (!r.error.empty()) return report_error(r.error);
+    const double per_second = r.connections / r.seconds;
+    const double cpu_us = micro(r.broker_cpu_ns) / r.connections;
+    if (t.json) {
+        json_object j;
+        j.add("connections", r.connections).add("resumed", r.resumed).add_real("seconds", r.seconds);
+        j.add_real("per_second", per_second).add_real("broker_cpu_us_each", cpu_us);
+        std::printf("%s\n", j.str().c_str());
+    } else {
+        std::printf("%u connections in %.2f s: %.0f/s, %u resumed, broker CPU %.0f us each\n", r.connections, r.seconds,
+                    per_second, r.resumed, cpu_us);
+    }
+    return 0;
+}
+
+int run_idle(const target_arguments& t, idle_options o) {
+    const target where(t);
+    o.peer = where.peer;
+    o.broker_pid = t.broker_pid;
+    const auto r = idle_run(std::move(o)).run(&interrupt_seen);
+    if (!r.error.empty()) return report_error(r.error);
+    const double grown = static_cast<double>(r.resident_after_bytes) - static_cast<double>(r.resident_before_bytes);
+    const double each = r.connections == 0 ? 0 : grown / r.connections;
+    if (t.json) {
+        json_object j;
+        j.add("connections", r.connections).add("resident_before_bytes", r.resident_before_bytes);
+        j.add("resident_after_bytes", r.resident_after_bytes).add_real("bytes_each", each);
+        std::printf("%s\n", j.str().c_str());
+    } else {
+        std::printf("%u idle connections: %.0f resident bytes each (%.1f MiB -> %.1f MiB)\n", r.connections, each,
+                    static_cast<double>(r.resident_before_bytes) / 1048576,
+                    static_cast<double>(r.resident_after_bytes) / 1048576);
+    }
+    return 0;
+}
+
+} // namespace
+
+void add_load_command(CLI::App& app, int& exit_code) {
+    const std::map<std::string, load_shape> shapes = {
+        {"fan-in", load_shape::fan_in}, {"fan-out", load_shape::fan_out}, {"pairs", load_shape::pairs}};
+    auto t = std::make_shared<target_arguments>();
+    auto o = std::make_shared<load_options>();
+    auto quality = std::make_shared<int>(0);
+    auto* c = app.add_subcommand("load", "Publish and subscribe in a closed loop, verify every delivery");
+    add_target_options(*c, *t);
+    c->add_option("--scenario", o->shape, "who sends to whom")->transform(CLI::CheckedTransformer(shapes))->required();
+    c->add_option("--qos", *quality, "of publishes and subscriptions")->check(CLI::Range(0, 2))->capture_default_str();
+    c->add_option("--publishers", o->publishers, "connections that publish")->capture_default_str();
+    c->add_option("--subscribers", o->subscribers, "connections that subscribe")->capture_default_str();
+    c->add_option("--messages", o->messages, "per publisher, instead of --seconds");
+    c->add_option("--seconds", o->seconds, "measured time")->capture_default_str();
+    c->add_option("--warm-up", o->warm_up_seconds, "seconds before that")->capture_default_str();
+    c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
+    c->add_option("--inflight", o->inflight, "messages on their way per publisher")->capture_default_str();
+    c->add_option("--payload", o->payload_bytes, "bytes, at least 24")->capture_default_str();
+    c->add_option("--rate", o->rate_per_second, "messages per second of all publishers together");
+    c->add_option("--topic-prefix", o->topic_prefix, "topics are <prefix>/p<number>")->capture_default_str();
+    c->callback([t, o, quality, &exit_code] {
+        o->quality = static_cast<proto::qos>(*quality);
+        exit_code = run_load(*t, *o);
+    });
+}
+
+void add_connect_command(CLI::App& app, int& exit_code) {
+    auto t = std::make_shared<target_arguments>();
+    auto o = std::make_shared<connect_options>();
+    auto* c = app.add_subcommand("connect", "Connections per second");
+    add_target_options(*c, *t);
+    c->add_option("--count", o->count, "connections to make")->capture_default_str();
+    c->add_option("--concurrency", o->concurrency, "at a time")->capture_default_str();
+    c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
+    c->add_flag("--resume", o->resume, "resume TLS sessions");
+    c->callback([t, o, &exit_code] { exit_code = run_connect(*t, *o); });
+}
+
+void add_idle_command(CLI::App& app, int& exit_code) {
+    auto t = std::make_shared<target_arguments>();
+    auto o = std::make_shared<idle_options>();
+    auto* c = app.add_subcommand("idle", "Memory of idle connections");
+    add_target_options(*c, *t);
+    c->add_option("--connections", o->connections, "to hold open")->capture_default_str();
+    c->add_option("--settle", o->settle_seconds, "seconds to wait before memory is read")->capture_default_str();
+    c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
+    c->callback([t, o, &exit_code] { exit_code = run_idle(*t, *o); });
+}
+
+} // namespace fb::fleet
