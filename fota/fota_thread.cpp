@@ -1,0 +1,133 @@
+#include "fota/fota_thread.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <stdexcept>
+#include <utility>
+
+#include "storage/async_store.hpp"
+
+namespace fb::fota {
+namespace {
+
+constexpr std::size_t batch_max = 512;
+constexpr std::chrono::hours sleep_max{1};
+
+/// The wall clock is read here and nowhere else in this folder.
+timestamp wall_clock() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
+
+} // namespace
+
+struct fota_thread::impl final : store_port {
+    impl(settings s, broker_port& b, storage::fota_store& st, storage::blob_files files)
+        : limits(std::move(s))
+        , broker(b)
+        , store(st)
+        , blobs(std::move(files))
+        , writer("fb-fota-store", batch_max,
+                 [this](const std::vector<storage::fota_operation>& batch) { return store.apply(batch); }) {}
+
+    // store_port: completions come on the writer's thread and go through the same queue as everything else.
+    void submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) override {
+        ++in_flight; // on this thread
+        writer.submit(std::move(op), [this, done = std::move(done)](storage::fota_outcome outcome) {
+            push([this, done, outcome = std::move(outcome)](service&, timestamp) {
+                --in_flight;
+                done(outcome);
+            });
+        });
+    }
+    storage::fota_reader& reader() override { return *queries; }
+
+    void push(call c) {
+        std::lock_guard lock(mutex);
+        queue.push_back(std::move(c));
+        wake.notify_one();
+    }
+
+    void run(std::promise<std::string>& started) {
+        pthread_setname_np(pthread_self(), "fb-fota");
+        service fota(std::move(limits), broker, *this, std::move(blobs));
+        const auto ok = fota.start(wall_clock());
+        started.set_value(ok ? "" : ok.err().text);
+        if (!ok) return drain(fota);
+        for (;;) {
+            auto calls = wait(fota.next_deadline());
+            if (calls.empty() && finished()) return;
+            fota.on_time(wall_clock());
+            for (auto& c : calls) c(fota, wall_clock());
+            std::lock_guard lock(mutex);
+            in_hand = 0;
+        }
+    }
+
+    /// After a failed start: what it had submitted still completes, to nobody.
+    void drain(service& fota) {
+        while (in_flight > 0)
+            for (auto& c : wait(std::nullopt)) c(fota, wall_clock());
+    }
+
+    std::deque<call> wait(std::optional<timestamp> deadline) {
+        std::chrono::milliseconds nap = sleep_max;
+        if (deadline) nap = std::clamp<std::chrono::milliseconds>(*deadline - wall_clock(), {}, sleep_max);
+        std::unique_lock lock(mutex);
+        wake.wait_for(lock, nap, [&] { return !queue.empty() || (stopping && in_flight == 0); });
+        in_hand = queue.size();
+        return std::exchange(queue, {});
+    }
+
+    bool finished() {
+        std::lock_guard lock(mutex);
+        return stopping && queue.empty() && in_flight == 0;
+    }
+
+    settings limits;
+    broker_port& broker;
+    storage::fota_store& store;
+    storage::blob_files blobs;
+    std::unique_ptr<storage::fota_reader> queries;
+    std::size_t in_flight = 0; // writes; touched by the FOTA thread only
+
+    mutable std::mutex mutex; // protects the next four
+    std::condition_variable wake;
+    std::deque<call> queue;
+    std::size_t in_hand = 0;
+    bool stopping = false;
+
+    storage::group_commit<storage::fota_operation, storage::fota_outcome> writer; // stops before what it completes into
+    std::thread thread;
+};
+
+fota_thread::fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs)
+    : impl_(std::make_unique<impl>(std::move(s), broker, store, std::move(blobs))) {
+    auto queries = store.open_reader();
+    if (!queries) throw std::runtime_error("fota: " + queries.err().text);
+    impl_->queries = std::move(*queries);
+    std::promise<std::string> started;
+    impl_->thread = std::thread([this, &started] { impl_->run(started); });
+    const auto fault = started.get_future().get();
+    if (fault.empty()) return;
+    impl_->thread.join();
+    throw std::runtime_error("fota: " + fault);
+}
+
+fota_thread::~fota_thread() {
+    {
+        std::lock_guard lock(impl_->mutex);
+        impl_->stopping = true;
+        impl_->wake.notify_one();
+    }
+    impl_->thread.join();
+}
+
+void fota_thread::post(call c) { impl_->push(std::move(c)); }
+
+std::size_t fota_thread::pending() const {
+    std::lock_guard lock(impl_->mutex);
+    return impl_->queue.size() + impl_->in_hand;
+}
+
+} // namespace fb::fota
