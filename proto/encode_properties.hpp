@@ -55,6 +55,7 @@ void put_user(Sink& sink, const user_properties& user) {
         sink.string(name);
         sink.string(value);
     };
+    if (user.block().empty() && user.added().empty()) return;
     cursor accepted(user.block(), version::v5);
     for (property p; next_user_property(accepted, p);) put_pair(p.text, p.value);
     for (const auto& [name, value] : user.added()) put_pair(name, value);
