@@ -94,7 +94,7 @@ struct publish_properties {
     std::optional<std::string_view> content_type;
     std::vector<std::uint32_t> subscription_ids; // only ever sent by a server; does not allocate when there are none
     user_properties user;
-    /// The block as received, without its length: what forward_block() reads. Ignored by encoders.
+    /// The block as received, without its length. Encoders ignore it: they write the fields and `user`.
     std::string_view block;
 };
 
