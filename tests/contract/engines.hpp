@@ -5,9 +5,9 @@
 
 #include <memory>
 
-#include "raw_sqlite.hpp"
-#include "scratch_dir.hpp"
 #include "storage/open.hpp"
+#include "tests/support/raw_sqlite.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 namespace fb::test {
 

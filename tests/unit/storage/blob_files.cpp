@@ -6,9 +6,9 @@
 #include <fstream>
 #include <iterator>
 
-#include "file_size_limit.hpp"
-#include "scratch_dir.hpp"
 #include "storage/blob_files.hpp"
+#include "tests/support/file_size_limit.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 using namespace fb::storage;
 using fb::test::scratch_dir;

@@ -3,10 +3,10 @@
 
 #include <thread>
 
-#include "raw_sqlite.hpp"
-#include "scratch_dir.hpp"
 #include "storage/open.hpp"
 #include "storage/sqlite/migrate.hpp"
+#include "tests/support/raw_sqlite.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 using namespace fb::storage;
 using fb::test::raw_sql;

@@ -7,11 +7,11 @@
 
 #include <fstream>
 
-#include "file_size_limit.hpp"
-#include "raw_sqlite.hpp"
-#include "scratch_dir.hpp"
 #include "storage/open.hpp"
 #include "storage/sqlite/query.hpp"
+#include "tests/support/file_size_limit.hpp"
+#include "tests/support/raw_sqlite.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 using namespace fb::storage;
 using fb::test::raw_sql;
