@@ -13,7 +13,7 @@
 #include "broker/app/command_line.hpp"
 #include "broker/app/serve.hpp"
 #include "broker/app/serve_flags.hpp"
-#include "support/scratch_dir.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 using namespace fb::app;
 using fb::test::scratch_dir;
@@ -117,7 +117,8 @@ TEST_CASE("flags that cannot work together are refused in words") {
 
 TEST_CASE("serve without certificates says which commands make them") {
     scratch_dir dir;
-    const auto r = run({"serve", "--listen", "mqtts://127.0.0.1:0", "--data-dir", dir.path().string()});
+    const auto r = run({"serve", "--listen", "mqtts://127.0.0.1:0", "--data-dir", dir.path().string(), "--durability",
+                        "strict", "--log-level", "warn", "--log-format", "json", "--device-identity", "certificate"});
     CHECK(r.status == 1);
     CHECK(contains(r.err, (dir / "certs/server.crt").string() + " does not exist"));
     CHECK(contains(r.err, "fotabroker cert init --out " + (dir / "certs").string()));

@@ -1,0 +1,29 @@
+"""Certificates, made by `fotabroker cert` once per test process."""
+
+import functools
+import os
+import subprocess
+import tempfile
+
+_directory = tempfile.TemporaryDirectory(prefix="fotabroker-pki-")
+
+
+def _cert(*words):
+    subprocess.run([os.environ["FB_BROKER"], "cert", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+@functools.lru_cache(maxsize=None)
+def authority(name="own"):
+    """The directory of a CA with a server certificate: ca.crt, server.crt, server.key."""
+    out = os.path.join(_directory.name, name)
+    _cert("init", "--out", out, "--name", name)
+    _cert("server", "--ca", out, "--out", out, "--name", "localhost", "--name", "127.0.0.1", "--name", "::1")
+    return out
+
+
+@functools.lru_cache(maxsize=None)
+def device(device_id, by="own"):
+    """Certificate and key of a device, as (crt, key)."""
+    out = authority(by)
+    _cert("device", device_id, "--ca", out, "--out", out)
+    return os.path.join(out, device_id + ".crt"), os.path.join(out, device_id + ".key")
