@@ -48,6 +48,7 @@ struct peer_reference {
 
 /// A publication that matches a subscription of the in-process client. `token` is answered with on_local_verdict.
 struct local_delivery {
+    std::uint64_t order = 0; // among local deliveries and peer events of this shard
     peer_reference from;
     message_ptr message;
     ack_token token;
@@ -55,6 +56,7 @@ struct local_delivery {
 
 struct peer_event {
     enum class kind : std::uint8_t { connected, subscribed, unsubscribed, disconnected };
+    std::uint64_t order = 0;
     kind what{};
     peer_reference peer;
     std::string filter; // of subscribed and unsubscribed
@@ -74,6 +76,7 @@ struct effects {
     std::vector<local_delivery> local;
     std::vector<peer_event> peers;
     std::vector<publish_refusal> refusals;
+    std::uint64_t next_order = 0;
     // Operations to keep are taken with engine::take_persist(); crossings leave through crossing_port at once.
 
     void clear() {

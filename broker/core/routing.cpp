@@ -122,7 +122,7 @@ std::uint16_t engine::deliver_local(const message_ptr& m, const match_list& list
                                     const ack_token& token) {
     if (from == nullptr || list.entries.empty() || list.entries.back().session.shard != local_shard) return 0;
     const bool answer = token && m->quality() != proto::qos::at_most_once;
-    effects_.local.push_back({*from, m, answer ? token : ack_token{}});
+    effects_.local.push_back({effects_.next_order++, *from, m, answer ? token : ack_token{}});
     return answer ? 1 : 0;
 }
 

@@ -117,6 +117,7 @@ enum class connection_phase : std::uint8_t { free, awaiting_connect, connected, 
 struct connection_info {
     principal_ptr who;
     std::string address;                // textual, without port
+    bool refuse_all = false;            // a listener without certificates that admits nobody anonymously
     bool identity_from_client_id = false; // the listener's device_identity = "client-id"
 };
 

@@ -68,6 +68,7 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         return refuse(reason_code::unsupported_protocol_version, "MQTT 3.1 is not served; use 3.1.1 or 5");
     }
     if (stopping_) return refuse(reason_code::server_shutting_down, "the gateway is stopping");
+    if (c.info.refuse_all) return refuse(reason_code::not_authorized, "this listener admits only clients with a certificate");
     if (p.properties.authentication_method) { // v5[MQTT-4.12.0-1]
         return refuse(reason_code::bad_authentication_method, "no enhanced authentication is offered");
     }
@@ -250,9 +251,9 @@ void engine::begin_serving(connection& c, session& s) {
 }
 
 void engine::announce(session& s) {
-    effects_.peers.push_back({peer_event::kind::connected, reference_of(s), {}});
+    effects_.peers.push_back({effects_.next_order++, peer_event::kind::connected, reference_of(s), {}});
     for (const subscription& sub : s.subscriptions) {
-        effects_.peers.push_back({peer_event::kind::subscribed, reference_of(s), sub.filter});
+        effects_.peers.push_back({effects_.next_order++, peer_event::kind::subscribed, reference_of(s), sub.filter});
     }
 }
 

@@ -32,7 +32,7 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
 /// The session goes on without its connection, or ends with it.
 void engine::detach(connection& c, bool will_goes) {
     session& s = session_of(c);
-    effects_.peers.push_back({peer_event::kind::disconnected, reference_of(s), {}});
+    effects_.peers.push_back({effects_.next_order++, peer_event::kind::disconnected, reference_of(s), {}});
     counters_.connections.sub();
     shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
     s.connection = {};

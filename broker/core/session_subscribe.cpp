@@ -46,7 +46,7 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     sub.id = id;
     shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
     if (s.durable()) persist(persist::put_subscription{s.number, sub.filter, sub.options, sub.id}, true);
-    effects_.peers.push_back({peer_event::kind::subscribed, reference_of(s), sub.filter});
+    effects_.peers.push_back({effects_.next_order++, peer_event::kind::subscribed, reference_of(s), sub.filter});
 
     const bool wants_retained = sub.options.retained == proto::retain_handling::send || // v5[MQTT-3.3.1-9]
                                 (sub.options.retained == proto::retain_handling::send_if_new && is_new); // v5[MQTT-3.3.1-10]
@@ -88,7 +88,7 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
         }
         shared_.index.unsubscribe(at->filter, handle_of(s)); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
-        effects_.peers.push_back({peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
+        effects_.peers.push_back({effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
         s.subscriptions.erase(at);
         a.reasons.push_back(proto::reason_code::success);
         changed = true;

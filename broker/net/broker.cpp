@@ -1,0 +1,99 @@
+#include "broker/net/broker.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <random>
+#include <unistd.h>
+
+#include "broker/net/listen_socket.hpp"
+
+namespace fb::net {
+namespace {
+
+core::instant time_now() {
+    timespec mono{}, wall{};
+    ::clock_gettime(CLOCK_MONOTONIC, &mono);
+    ::clock_gettime(CLOCK_REALTIME, &wall);
+    return {mono.tv_sec * 1000ll + mono.tv_nsec / 1'000'000, wall.tv_sec * 1000ll + wall.tv_nsec / 1'000'000};
+}
+
+} // namespace
+
+broker::broker(broker_settings settings, broker_hooks hooks)
+    : settings_(std::move(settings))
+    , hooks_(std::move(hooks))
+    , retained_(settings_.engine.limits.retained_messages_max, settings_.engine.limits.retained_bytes_max) {
+    for (const std::string& filter : settings_.local_filters) {
+        index_.subscribe(filter, core::engine::local_subscriber(proto::qos::exactly_once));
+    }
+}
+
+broker::~broker() { stop(); }
+
+void broker::bind() {
+    std::signal(SIGPIPE, SIG_IGN);
+    const core::shard_id count = settings_.engine.shard_count;
+    listening_.resize(count);
+    for (listener_settings& l : settings_.listeners) {
+        for (core::shard_id i = 0; i < count; ++i) listening_[i].push_back(open_listener(l.host, l.port, i == 0));
+    }
+    pool_ = std::make_unique<handshake_pool>(settings_.handshake_threads);
+    std::random_device random;
+    for (core::shard_id i = 0; i < count; ++i) {
+        core::engine_config config = settings_.engine;
+        config.shard = i;
+        config.seed = (std::uint64_t{random()} << 32) | random();
+        shards_.push_back(std::make_unique<shard>(settings_, std::move(config), core::shared_state{index_, retained_, counts_},
+                                                  hooks_, static_cast<shard_peers&>(*this), *pool_, listening_[i]));
+    }
+}
+
+void broker::restore(core::restored_session s) {
+    const core::shard_id home = core::home_shard(s.client_id, settings_.engine.shard_count);
+    shards_[home]->engine().restore(std::move(s), time_now());
+}
+
+void broker::restore_retained(const core::message_ptr& m, std::uint64_t version) { retained_.restore(m, version); }
+
+void broker::start() {
+    for (auto& s : shards_) s->start();
+}
+
+void broker::post(core::shard_id to, shard_message m) { shards_[to]->post(std::move(m)); }
+
+bool broker::congested() const {
+    return std::any_of(shards_.begin(), shards_.end(), [](const auto& s) { return s->congested(); });
+}
+
+void broker::committed(core::shard_id shard, std::uint64_t serial) { post(shard, commit_notice{serial}); }
+
+void broker::verdict(const core::ack_token& token, proto::reason_code reason, std::string text) {
+    post(token.session.shard, local_verdict{token, reason, std::move(text)});
+}
+
+void broker::publish_live(core::local_publish p) { post(0, std::move(p)); }
+
+void broker::deliver(core::direct_delivery d) {
+    const core::shard_id home = d.to.shard;
+    if (home < shards_.size()) post(home, std::move(d));
+}
+
+void broker::stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    for (auto& s : shards_) s->post(stop_request{});
+    for (auto& s : shards_) s->join();
+    pool_.reset(); // its completions reach shards that no longer listen, which are still there
+}
+
+std::vector<std::string> broker::urls() const {
+    std::vector<std::string> out;
+    for (const listener_settings& l : settings_.listeners) {
+        const std::string host = l.host.find(':') == std::string::npos ? l.host : "[" + l.host + "]";
+        out.push_back((l.tls ? "mqtts://" : "mqtt://") + host + ":" + std::to_string(l.port));
+    }
+    return out;
+}
+
+} // namespace fb::net

@@ -1,0 +1,58 @@
+// The broker as the executable sees it: shards, their shared structures, listeners. Everything but start-up may be
+// called from any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/net/settings.hpp"
+#include "broker/net/shard.hpp"
+
+namespace fb::net {
+
+class broker final : private shard_peers {
+  public:
+    broker(broker_settings settings, broker_hooks hooks);
+    ~broker();
+
+    // --- Start-up, in this order, on one thread ---
+
+    /// Opens the listening sockets; throws std::runtime_error that names the address. Nobody is accepted yet.
+    void bind();
+    void restore(core::restored_session s);
+    void restore_retained(const core::message_ptr& m, std::uint64_t version);
+    void start();
+
+    // --- Running ---
+
+    void committed(core::shard_id shard, std::uint64_t serial);
+    void verdict(const core::ack_token& token, proto::reason_code reason, std::string text);
+    void publish_live(core::local_publish p);
+    void deliver(core::direct_delivery d);
+
+    /// Says DISCONNECT 0x8B to everybody, waits at most 2 s for them, ends the threads. Sessions have been handed to the
+    /// persist hook when this returns.
+    void stop();
+
+    /// Appends Prometheus' text format.
+    void append_metrics(std::string& out) const;
+    /// "mqtts://127.0.0.1:8883", one per listener, with the real ports.
+    std::vector<std::string> urls() const;
+
+  private:
+    void post(core::shard_id to, shard_message m) override;
+    bool congested() const override;
+
+    broker_settings settings_;
+    broker_hooks hooks_;
+    core::routing_index index_;
+    core::retained retained_;
+    core::shared_counts counts_;
+    std::vector<std::vector<int>> listening_; // per shard, per listener
+    std::vector<std::unique_ptr<shard>> shards_;
+    std::unique_ptr<handshake_pool> pool_;
+    bool stopped_ = false;
+};
+
+} // namespace fb::net

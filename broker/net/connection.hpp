@@ -1,0 +1,44 @@
+// One peer as a shard sees it: the stream, how far it has come, and what waits for the descriptor. The rules are in
+// shard_accept.cpp (until the first packet) and shard_io.cpp (from then on).
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "broker/core/handles.hpp"
+#include "broker/core/session.hpp"
+#include "broker/net/settings.hpp"
+#include "broker/net/transport.hpp"
+
+namespace fb::net {
+
+using executor = boost::asio::io_context::executor_type;
+using descriptor = boost::asio::posix::basic_stream_descriptor<executor>;
+
+enum class stage : std::uint8_t {
+    free,
+    handshaking,  // TLS: between steps, or a step is with the pool
+    first_packet, // gathering CONNECT, which decides on the home shard
+    serving,      // open in the engine
+    lingering,    // we have said our last word; the peer may still be reading it
+};
+
+struct connection {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+    stage at = stage::free;
+    bool read_armed = false;
+    bool write_armed = false;
+    bool wants_flush = false;
+    transport stream;
+    std::optional<descriptor> watch; // readiness only: `stream` owns the descriptor
+    core::connection_handle engine;  // while serving
+    const listener_settings* listener = nullptr; // until the first packet is here
+    core::connection_info info;      // until it is given to the engine
+    std::string partial;             // bytes of a packet that is not complete
+};
+
+} // namespace fb::net

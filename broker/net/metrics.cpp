@@ -1,0 +1,74 @@
+// The broker's counters in Prometheus' text format.
+#include "broker/net/broker.hpp"
+
+namespace fb::net {
+namespace {
+
+struct row {
+    const char* name;
+    const char* type;
+    const char* help;
+    core::counter core::counters::*value;
+};
+
+constexpr row engine_rows[] = {
+    {"fotabroker_connections", "gauge", "Clients connected", &core::counters::connections},
+    {"fotabroker_sessions", "gauge", "Sessions, connected or not", &core::counters::sessions},
+    {"fotabroker_connects_accepted_total", "counter", "CONNECTs accepted", &core::counters::connects_accepted},
+    {"fotabroker_connects_refused_total", "counter", "CONNECTs refused", &core::counters::connects_refused},
+    {"fotabroker_takeovers_total", "counter", "Sessions taken over by a new connection", &core::counters::takeovers},
+    {"fotabroker_protocol_violations_total", "counter", "Malformed packets and protocol errors", &core::counters::protocol_violations},
+    {"fotabroker_publishes_received_total", "counter", "PUBLISH packets received", &core::counters::publishes_received},
+    {"fotabroker_publishes_sent_total", "counter", "PUBLISH packets sent", &core::counters::publishes_sent},
+    {"fotabroker_publishes_refused_total", "counter", "PUBLISH packets refused by ACL or limit", &core::counters::publishes_refused},
+    {"fotabroker_reports_refused_total", "counter", "Device reports refused", &core::counters::reports_refused},
+    {"fotabroker_crossings_total", "counter", "Messages handed to another shard", &core::counters::crossings_sent},
+    {"fotabroker_dropped_slow_reader_total", "counter", "QoS 0 messages dropped for slow readers", &core::counters::dropped_slow_reader},
+    {"fotabroker_dropped_queue_full_total", "counter", "QoS 1 and 2 messages refused by a full session queue", &core::counters::dropped_queue_full},
+    {"fotabroker_dropped_expired_total", "counter", "Messages that expired in a queue", &core::counters::dropped_expired},
+    {"fotabroker_dropped_too_large_total", "counter", "Messages larger than the client allows", &core::counters::dropped_too_large},
+    {"fotabroker_retained_refused_total", "counter", "Retained messages not kept: the store is full", &core::counters::retained_refused},
+    {"fotabroker_wills_published_total", "counter", "Wills published", &core::counters::wills_published},
+    {"fotabroker_received_bytes_total", "counter", "Bytes of packets received", &core::counters::bytes_received},
+};
+
+struct net_row {
+    const char* name;
+    const char* help;
+    core::counter net_counters::*value;
+};
+
+constexpr net_row net_rows[] = {
+    {"fotabroker_accepted_total", "Connections accepted", &net_counters::accepted},
+    {"fotabroker_accept_no_descriptors_total", "Connections refused for want of file descriptors", &net_counters::accept_no_descriptors},
+    {"fotabroker_tls_handshakes_total", "TLS handshakes done", &net_counters::tls_handshakes},
+    {"fotabroker_tls_resumed_total", "TLS handshakes that resumed a session", &net_counters::tls_resumed},
+    {"fotabroker_tls_failed_total", "TLS handshakes failed", &net_counters::tls_failed},
+    {"fotabroker_connections_moved_total", "Connections handed to their home shard", &net_counters::moved},
+    {"fotabroker_turns_total", "Turns of the shards' loops", &net_counters::turns},
+};
+
+void append(std::string& out, const char* name, const char* type, const char* help, std::uint64_t value) {
+    out += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n" + name + " " +
+           std::to_string(value) + "\n";
+}
+
+} // namespace
+
+void broker::append_metrics(std::string& out) const {
+    for (const row& r : engine_rows) {
+        std::uint64_t sum = 0;
+        for (const auto& s : shards_) sum += (s->statistics().*r.value).get();
+        append(out, r.name, r.type, r.help, sum);
+    }
+    for (const net_row& r : net_rows) {
+        std::uint64_t sum = 0;
+        for (const auto& s : shards_) sum += (s->net_statistics().*r.value).get();
+        append(out, r.name, "counter", r.help, sum);
+    }
+    append(out, "fotabroker_retained_messages", "gauge", "Retained messages", retained_.message_count());
+    append(out, "fotabroker_retained_bytes", "gauge", "Bytes of retained messages", retained_.bytes());
+    append(out, "fotabroker_subscriptions", "gauge", "Subscriptions", index_.subscription_count());
+}
+
+} // namespace fb::net

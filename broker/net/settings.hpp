@@ -1,0 +1,39 @@
+// What the executable tells the network side: listeners, and the hooks through which a shard reaches the rest of the
+// program.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/engine.hpp"
+#include "certs/tls_context.hpp"
+
+namespace fb::net {
+
+struct listener_settings {
+    std::string host;
+    std::uint16_t port = 0;                 // 0: any free one
+    std::shared_ptr<certs::tls_context> tls; // null: plain TCP
+    bool allow_anonymous = false;           // admit peers without a certificate
+    bool identity_from_client_id = false;   // for trying things: a client id names a device
+};
+
+struct broker_settings {
+    std::vector<listener_settings> listeners;
+    core::engine_config engine;             // shard and seed are set per shard
+    std::vector<std::string> local_filters; // what the in-process client subscribes to, QoS 2
+    unsigned handshake_threads = 2;
+    std::uint32_t handshakes_max = 256;     // per shard, begun and not ended; above it nobody is accepted
+};
+
+/// Called on shard threads; must hand over and return.
+struct broker_hooks {
+    std::function<void(core::shard_id, core::persist_batch)> persist;
+    std::function<void(core::local_delivery&&)> on_local;
+    std::function<void(core::peer_event&&)> on_peer;
+};
+
+} // namespace fb::net

@@ -1,0 +1,237 @@
+// The loop: events, inbox, effects, time.
+#include "broker/net/shard.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <stdexcept>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace fb::net {
+namespace {
+
+constexpr int events_per_turn_max = 256;
+constexpr std::size_t inbox_high = 64 * 1024;  // messages
+constexpr std::int64_t stop_grace_ms = 2000;   // for peers to take our last words
+
+std::int64_t clock_ms(clockid_t clock) {
+    timespec t{};
+    ::clock_gettime(clock, &t);
+    return t.tv_sec * 1000ll + t.tv_nsec / 1'000'000;
+}
+
+} // namespace
+
+shard::shard(const broker_settings& settings, core::engine_config config, core::shared_state shared,
+             const broker_hooks& hooks, shard_peers& peers, handshake_pool& pool, std::vector<int> listening)
+    : settings_(settings)
+    , hooks_(hooks)
+    , peers_(peers)
+    , pool_(pool)
+    , config_(config)
+    , io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE)
+    , timer_(io_.get_executor())
+    , wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
+    , wake_(io_.get_executor(), wake_fd_)
+    , reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
+    , engine_(std::move(config), shared, *this, effects_)
+    , inbox_(inbox_high, [fd = wake_fd_] {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const auto n = ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
+    }) {
+    for (std::size_t i = 0; i < listening.size(); ++i) {
+        listeners_.push_back({descriptor(io_.get_executor(), listening[i]), &settings_.listeners[i]});
+    }
+}
+
+shard::~shard() {
+    join();
+    for (connection& c : connections_) {
+        if (c.watch) c.watch->release();
+    }
+    if (reserve_fd_ >= 0) ::close(reserve_fd_);
+}
+
+core::instant shard::now() const { return {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)}; }
+
+void shard::start() {
+    thread_ = std::thread([this] { run(); });
+    ::pthread_setname_np(thread_.native_handle(), ("fb-shard-" + std::to_string(config_.shard)).c_str());
+}
+
+void shard::join() {
+    if (thread_.joinable()) thread_.join();
+}
+
+void shard::run() {
+    const std::function<void()> arm_wake = [&] {
+        wake_.async_wait(descriptor::wait_read, [&](boost::system::error_code e) {
+            if (e) return;
+            std::uint64_t count = 0;
+            [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
+            arm_wake();
+        });
+    };
+    arm_wake();
+    for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
+    arm_timer();
+    while (!stopping_ || (connection_count_ > 0 && now().mono_ms < stop_at_ms_)) turn();
+    wake_.cancel();
+    io_.poll();
+}
+
+void shard::turn() {
+    counters_.turns.add();
+    if (ready_.empty() && to_flush_.empty()) io_.run_one();
+    for (int i = 0; i < events_per_turn_max && io_.poll_one() != 0; ++i) {}
+    drain_inbox();
+    std::vector<core::connection_handle> again;
+    again.swap(ready_);
+    for (const auto& h : again) {
+        if (h.slot >= connections_.size()) continue;
+        if (connection* c = find(h.slot, h.generation)) readable(*c);
+    }
+    act_on_effects();
+    flush_all();
+    act_on_effects();
+    core::persist_batch batch;
+    if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
+    const std::int64_t mono_ms = now().mono_ms;
+    if (engine_.next_deadline_ms() <= mono_ms) engine_.on_time(now());
+    pass_deadlines(mono_ms);
+    act_on_effects();
+    if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
+    arm_timer();
+}
+
+void shard::drain_inbox() {
+    inbox_.take(arrived_);
+    for (shard_message& m : arrived_) handle(m);
+    arrived_.clear();
+}
+
+void shard::handle(shard_message& m) {
+    if (auto* x = std::get_if<core::crossing>(&m)) engine_.on_crossed(std::move(*x), now());
+    else if (auto* committed = std::get_if<commit_notice>(&m)) engine_.on_committed(committed->serial, now());
+    else if (auto* verdict = std::get_if<local_verdict>(&m)) engine_.on_local_verdict(verdict->token, verdict->reason, verdict->text, now());
+    else if (auto* publish = std::get_if<core::local_publish>(&m)) engine_.publish_live(*publish, now());
+    else if (auto* direct = std::get_if<core::direct_delivery>(&m)) engine_.deliver(*direct, now());
+    else if (auto* step = std::get_if<handshake_step>(&m)) handshake_done(*step);
+    else if (auto* a = std::get_if<arrival>(&m)) {
+        if (stopping_) return; // the stream closes with the message
+        connection& c = make_connection(std::move(a->stream));
+        c.info = std::move(a->info);
+        serve(c, a->bytes);
+    } else if (std::holds_alternative<stop_request>(m)) begin_stop();
+}
+
+void shard::send(core::shard_id to, core::crossing what) { peers_.post(to, std::move(what)); }
+
+void shard::act_on_effects() {
+    while (!effects_.touched.empty() || !effects_.closes.empty() || !effects_.resumed.empty() || !effects_.local.empty() ||
+           !effects_.peers.empty() || !effects_.refusals.empty()) {
+        hand_out_notices();
+        for (const auto& r : effects_.refusals) {
+            spdlog::warn("{}: PUBLISH to '{}' refused: {}", r.client_id, r.topic, r.why);
+        }
+        effects_.refusals.clear();
+        for (const auto& h : effects_.touched) to_flush_.push_back(h);
+        effects_.touched.clear();
+        std::vector<core::connection_handle> resumed;
+        resumed.swap(effects_.resumed);
+        for (const auto& h : resumed) {
+            connection* c = find(by_engine_slot_[h.slot], connections_[by_engine_slot_[h.slot]].generation);
+            if (c != nullptr && c->engine == h) readable(*c);
+        }
+        std::vector<core::close_request> closes;
+        closes.swap(effects_.closes);
+        for (const auto& r : closes) close(r);
+    }
+}
+
+/// The in-process client hears of peers and publications in the order they happened.
+void shard::hand_out_notices() {
+    auto local = effects_.local.begin();
+    auto peer = effects_.peers.begin();
+    while (local != effects_.local.end() || peer != effects_.peers.end()) {
+        const bool peer_first =
+            local == effects_.local.end() || (peer != effects_.peers.end() && peer->order < local->order);
+        if (peer_first) hooks_.on_peer(std::move(*peer++));
+        else hooks_.on_local(std::move(*local++));
+    }
+    effects_.local.clear();
+    effects_.peers.clear();
+}
+
+void shard::arm_timer() {
+    const std::int64_t at = std::min({engine_.next_deadline_ms(), next_deadline_ms(), stop_at_ms_});
+    if (at == timer_at_ms_) return;
+    timer_at_ms_ = at;
+    if (at == core::never) {
+        timer_.cancel();
+        return;
+    }
+    timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::milliseconds(at)));
+    timer_.async_wait([this](boost::system::error_code e) {
+        if (!e) timer_at_ms_ = core::never;
+    });
+}
+
+void shard::begin_stop() {
+    stopping_ = true;
+    stop_at_ms_ = now().mono_ms + stop_grace_ms;
+    for (listener_state& l : listeners_) l.watch.close();
+    for (connection& c : connections_) {
+        if (c.at == stage::handshaking || c.at == stage::first_packet) destroy(c);
+    }
+    engine_.stop(now());
+}
+
+// --- connections as slots ---
+
+connection* shard::find(std::uint32_t slot, std::uint32_t generation) {
+    if (slot >= connections_.size()) return nullptr;
+    connection& c = connections_[slot];
+    return c.generation == generation && c.at != stage::free ? &c : nullptr;
+}
+
+connection& shard::make_connection(transport t) {
+    std::uint32_t slot;
+    if (free_connections_.empty()) {
+        slot = static_cast<std::uint32_t>(connections_.size());
+        connections_.emplace_back();
+    } else {
+        slot = free_connections_.back();
+        free_connections_.pop_back();
+    }
+    connection& c = connections_[slot];
+    c.slot = slot;
+    ++c.generation;
+    c.at = stage::first_packet;
+    c.stream = std::move(t);
+    c.watch.emplace(io_.get_executor(), c.stream.fd());
+    ++connection_count_;
+    return c;
+}
+
+void shard::destroy(connection& c) {
+    if (c.at == stage::handshaking && handshakes_ > 0) --handshakes_;
+    c.watch->release();
+    const std::uint32_t slot = c.slot;
+    const std::uint32_t generation = c.generation;
+    c = connection{};
+    c.slot = slot;
+    c.generation = generation;
+    free_connections_.push_back(slot);
+    --connection_count_;
+    if (accepting_paused_ && handshakes_ < settings_.handshakes_max && !stopping_) {
+        accepting_paused_ = false;
+        for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
+    }
+}
+
+} // namespace fb::net

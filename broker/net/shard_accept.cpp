@@ -1,0 +1,197 @@
+// From accept to the first packet: TLS handshake (in the pool), who the peer is, and which shard it belongs to.
+#include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "broker/net/listen_socket.hpp"
+#include "broker/net/shard.hpp"
+#include "certs/identity.hpp"
+#include "proto/frame.hpp"
+
+namespace fb::net {
+namespace {
+constexpr int accepts_per_event_max = 64;
+} // namespace
+
+void shard::arm_accept(std::size_t listener_no) {
+    listeners_[listener_no].watch.async_wait(descriptor::wait_read, [this, listener_no](boost::system::error_code e) {
+        if (!e) accept_ready(listener_no);
+    });
+}
+
+void shard::accept_ready(std::size_t listener_no) {
+    listener_state& l = listeners_[listener_no];
+    const int listening = l.watch.native_handle();
+    for (int i = 0; i < accepts_per_event_max; ++i) {
+        if (handshakes_ >= settings_.handshakes_max) { // the backlog holds the others
+            accepting_paused_ = true;
+            return;
+        }
+        const int fd = ::accept4(listening, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            adopt(fd, *l.settings);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE) accept_without_descriptors(listening);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        // Others (ECONNABORTED, EPROTO, ...) concern one peer that is gone already.
+    }
+    arm_accept(listener_no);
+}
+
+/// Closes the newest caller instead of spinning on a backlog that cannot be taken.
+void shard::accept_without_descriptors(int listening) {
+    counters_.accept_no_descriptors.add();
+    spdlog::warn("out of file descriptors: a connection was refused; raise the limit (LimitNOFILE) or connections_max is too high");
+    if (reserve_fd_ >= 0) ::close(reserve_fd_);
+    if (const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC); fd >= 0) ::close(fd);
+    reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void shard::adopt(int fd, const listener_settings& l) {
+    counters_.accepted.add();
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    transport t(fd);
+    if (l.tls) {
+        certs::ssl_ptr ssl = l.tls->new_session(fd);
+        if (!ssl) return; // out of memory: this peer has to try again
+        t = transport();
+        t = transport(fd, tls_session(std::move(ssl)));
+    }
+    connection& c = make_connection(std::move(t));
+    c.listener = &l;
+    c.info.address = peer_address(fd);
+    c.at = l.tls ? stage::handshaking : stage::first_packet;
+    if (l.tls) ++handshakes_;
+    else identify(c);
+    connect_deadlines_.push_back({now().mono_ms + config_.limits.connect_timeout_s * 1000ll, c.slot, c.generation, stage::handshaking});
+    arm_read(c);
+}
+
+void shard::handshake_ready(connection& c) {
+    pool_.submit(std::move(c.stream), [this, slot = c.slot, generation = c.generation](transport t, tls_result result) {
+        post(handshake_step{slot, generation, std::move(t), result});
+    });
+}
+
+void shard::handshake_done(handshake_step& step) {
+    connection* c = find(step.slot, step.generation);
+    if (c == nullptr) return; // timed out meanwhile; the stream closes with the message
+    c->stream = std::move(step.stream);
+    switch (step.result.status) {
+    case tls_status::want_read: return arm_read(*c);
+    case tls_status::want_write: return arm_write(*c);
+    case tls_status::ok: break;
+    case tls_status::closed:
+    case tls_status::failed:
+        counters_.tls_failed.add();
+        spdlog::info("{}: TLS handshake failed: {}", c->info.address,
+                     c->stream.tls().error_text().empty() ? "connection closed" : c->stream.tls().error_text());
+        return destroy(*c);
+    }
+    counters_.tls_handshakes.add();
+    if (c->stream.tls().resumed()) counters_.tls_resumed.add();
+    --handshakes_;
+    c->at = stage::first_packet;
+    if (!identify(*c)) return destroy(*c);
+    if (c->stream.has_pending()) first_packet_ready(*c);
+    else arm_read(*c);
+}
+
+/// Fixes the principal for the life of the connection. False: the certificate names no device.
+bool shard::identify(connection& c) {
+    static const auto anonymous = [] {
+        auto p = std::make_shared<core::principal>();
+        p->name = "anonymous";
+        return core::principal_ptr(std::move(p));
+    }();
+    c.info.who = anonymous;
+    c.info.identity_from_client_id = c.listener->identity_from_client_id;
+    c.info.refuse_all = !c.listener->allow_anonymous;
+    X509* certificate = c.stream.secure() ? c.stream.tls().peer_certificate() : nullptr;
+    if (certificate == nullptr) return true;
+    const auto id = certs::identity_of(certificate);
+    if (!id) {
+        counters_.tls_failed.add();
+        spdlog::warn("{}: the client certificate names no device: neither SAN nor CN is a valid device id", c.info.address);
+        return false;
+    }
+    auto p = std::make_shared<core::principal>();
+    p->kind = core::principal_kind::certificate;
+    p->name = id->device_id;
+    p->device_id = id->device_id;
+    p->fingerprint = id->fingerprint;
+    c.info.who = std::move(p);
+    c.info.identity_from_client_id = false;
+    c.info.refuse_all = false;
+    return true;
+}
+
+void shard::first_packet_ready(connection& c) {
+    for (;;) {
+        const tls_result r = c.stream.read(read_buffer_);
+        if (r.status == tls_status::want_read) return arm_read(c);
+        if (r.status == tls_status::want_write) return arm_write(c);
+        if (r.status != tls_status::ok) return destroy(c);
+        c.partial.append(read_buffer_.data(), r.bytes);
+        const auto f = proto::next_frame(c.partial, config_.limits.connect_packet_bytes_max);
+        if (!f || f->complete()) return place(c, std::exchange(c.partial, {}));
+        if (!c.stream.has_pending()) return arm_read(c);
+    }
+}
+
+/// The first packet is here, or cannot become one: serve it here or hand it to its home shard.
+void shard::place(connection& c, std::string bytes) {
+    const auto f = proto::next_frame(bytes, config_.limits.connect_packet_bytes_max);
+    const core::shard_id home =
+        f && config_.shard_count > 1 ? core::route_connect(*f, config_.shard_count).value_or(config_.shard) : config_.shard;
+    if (home == config_.shard) return serve(c, bytes);
+    counters_.moved.add();
+    c.watch->release();
+    arrival a{std::move(c.stream), std::move(c.info), std::move(bytes)};
+    c.watch.reset();
+    c.watch.emplace(io_.get_executor());
+    destroy(c);
+    peers_.post(home, std::move(a));
+}
+
+void shard::serve(connection& c, std::string_view bytes) {
+    c.at = stage::serving;
+    c.engine = engine_.open(std::move(c.info), now());
+    c.info = {};
+    if (by_engine_slot_.size() <= c.engine.slot) by_engine_slot_.resize(c.engine.slot + 1);
+    by_engine_slot_[c.engine.slot] = c.slot;
+    feed(c, bytes);
+    if (c.at == stage::serving) read_some(c);
+}
+
+void shard::pass_deadlines(std::int64_t mono_ms) {
+    while (!connect_deadlines_.empty() && connect_deadlines_.front().at_ms <= mono_ms) {
+        const deadline d = connect_deadlines_.front();
+        connect_deadlines_.pop_front();
+        connection* c = find(d.slot, d.generation);
+        if (c == nullptr || (c->at != stage::handshaking && c->at != stage::first_packet)) continue;
+        spdlog::info("{}: closed: no complete CONNECT within {} s", c->info.address, config_.limits.connect_timeout_s);
+        destroy(*c);
+    }
+    while (!linger_deadlines_.empty() && linger_deadlines_.front().at_ms <= mono_ms) {
+        const deadline d = linger_deadlines_.front();
+        linger_deadlines_.pop_front();
+        connection* c = find(d.slot, d.generation);
+        if (c != nullptr && c->at == stage::lingering) destroy(*c);
+    }
+}
+
+std::int64_t shard::next_deadline_ms() const {
+    std::int64_t at = core::never;
+    if (!connect_deadlines_.empty()) at = std::min(at, connect_deadlines_.front().at_ms);
+    if (!linger_deadlines_.empty()) at = std::min(at, linger_deadlines_.front().at_ms);
+    return at;
+}
+
+} // namespace fb::net

@@ -1,0 +1,147 @@
+// Reading, writing and closing of connections that are open in the engine.
+#include <algorithm>
+#include <spdlog/spdlog.h>
+
+#include "broker/net/shard.hpp"
+
+namespace fb::net {
+namespace {
+constexpr std::size_t read_bytes_per_turn_max = 256 * 1024; // of one connection, so that others get their turn
+constexpr std::size_t flushes_per_turn_max = 512;
+constexpr int writes_per_flush_max = 16;
+constexpr std::int64_t linger_ms = 1000;
+} // namespace
+
+void shard::arm_read(connection& c) {
+    if (c.read_armed) return;
+    c.read_armed = true;
+    c.watch->async_wait(descriptor::wait_read, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
+        connection* found = e ? nullptr : find(slot, generation);
+        if (found == nullptr) return;
+        found->read_armed = false;
+        readable(*found);
+    });
+}
+
+void shard::arm_write(connection& c) {
+    if (c.write_armed) return;
+    c.write_armed = true;
+    c.watch->async_wait(descriptor::wait_write, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
+        connection* found = e ? nullptr : find(slot, generation);
+        if (found == nullptr) return;
+        found->write_armed = false;
+        if (found->at == stage::serving) flush(*found);
+        else readable(*found); // a TLS handshake or read that had to write first
+    });
+}
+
+void shard::readable(connection& c) {
+    switch (c.at) {
+    case stage::free: return;
+    case stage::handshaking: return handshake_ready(c);
+    case stage::first_packet: return first_packet_ready(c);
+    case stage::serving: return read_some(c);
+    case stage::lingering: return discard(c);
+    }
+}
+
+void shard::read_some(connection& c) {
+    std::size_t budget = read_bytes_per_turn_max;
+    if (!c.partial.empty() && !engine_.paused(c.engine)) feed(c, {}); // what was left when reading paused
+    while (c.at == stage::serving && !engine_.paused(c.engine)) {
+        if (budget == 0 || peers_.congested()) {
+            ready_.push_back({c.slot, c.generation});
+            return;
+        }
+        const tls_result r = c.stream.read(read_buffer_);
+        if (r.status == tls_status::want_read) return arm_read(c);
+        if (r.status == tls_status::want_write) return arm_write(c);
+        if (r.status != tls_status::ok) return transport_lost(c);
+        budget -= std::min(budget, r.bytes);
+        feed(c, {read_buffer_.data(), r.bytes});
+        // A short read emptied the socket: the wait finds out about more without another call.
+        if (c.at == stage::serving && r.bytes < read_buffer_.size() && !c.stream.has_pending() && !engine_.paused(c.engine)) {
+            return arm_read(c);
+        }
+    }
+}
+
+/// Gives bytes to the engine and keeps what it could not take yet.
+void shard::feed(connection& c, std::string_view bytes) {
+    if (c.partial.empty()) {
+        const std::size_t used = engine_.receive(c.engine, bytes, now());
+        if (used < bytes.size()) c.partial.assign(bytes.substr(used));
+        return;
+    }
+    c.partial.append(bytes);
+    const std::size_t used = engine_.receive(c.engine, c.partial, now());
+    if (used == c.partial.size()) std::string().swap(c.partial); // an idle connection owns no buffer
+    else c.partial.erase(0, used);
+}
+
+void shard::flush_all() {
+    for (std::size_t i = 0; i < flushes_per_turn_max && !to_flush_.empty(); ++i) {
+        const core::connection_handle h = to_flush_.front();
+        to_flush_.pop_front();
+        connection& c = connections_[by_engine_slot_[h.slot]];
+        if (c.at == stage::serving && c.engine == h) flush(c);
+    }
+}
+
+void shard::flush(connection& c) {
+    std::array<std::string_view, 64> pieces;
+    for (int i = 0; i < writes_per_flush_max; ++i) {
+        const std::size_t count = engine_.gather(c.engine, pieces);
+        if (count == 0 || c.write_armed) return;
+        const tls_result r = c.stream.write({pieces.data(), count}, record_buffer_);
+        if (r.status == tls_status::want_write) return arm_write(c);
+        if (r.status == tls_status::want_read) return arm_read(c);
+        if (r.status != tls_status::ok) return transport_lost(c);
+        engine_.written(c.engine, r.bytes, now());
+    }
+    to_flush_.push_back(c.engine); // others first, the rest in the next turn
+}
+
+void shard::transport_lost(connection& c) {
+    const core::connection_handle h = c.engine;
+    destroy(c);
+    engine_.closed(h, now());
+}
+
+/// The engine is done with this connection.
+void shard::close(const core::close_request& r) {
+    connection& c = connections_[by_engine_slot_[r.connection.slot]];
+    if (c.at != stage::serving || c.engine != r.connection) return;
+    const auto level = r.cause == core::close_cause::client_disconnect || r.cause == core::close_cause::server_stop
+                           ? spdlog::level::debug
+                           : spdlog::level::info;
+    spdlog::log(level, "{}: {}{}{}", r.client_id.empty() ? "unnamed client" : r.client_id, core::to_string(r.cause),
+                r.detail.empty() ? "" : ": ", r.detail);
+    flush(c);
+    if (c.at != stage::serving) return; // lost while saying goodbye
+    linger(c);
+}
+
+/// Closing with unread bytes in the socket would reset the connection, and the peer might lose the reason we gave it:
+/// so we end our direction and read away the rest for a moment.
+void shard::linger(connection& c) {
+    const core::connection_handle h = c.engine;
+    c.stream.finish();
+    c.at = stage::lingering;
+    c.engine = {};
+    std::string().swap(c.partial);
+    linger_deadlines_.push_back({now().mono_ms + linger_ms, c.slot, c.generation, stage::lingering});
+    engine_.closed(h, now());
+    arm_read(c);
+}
+
+void shard::discard(connection& c) {
+    for (int i = 0; i < 16; ++i) {
+        const tls_result r = c.stream.read(read_buffer_);
+        if (r.status == tls_status::want_read || r.status == tls_status::want_write) return arm_read(c);
+        if (r.status != tls_status::ok) return destroy(c);
+    }
+    destroy(c); // it goes on sending: enough
+}
+
+} // namespace fb::net

@@ -1,0 +1,43 @@
+// What can arrive in a shard's inbox.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "broker/core/crossing.hpp"
+#include "broker/core/engine.hpp"
+#include "broker/net/transport.hpp"
+
+namespace fb::net {
+
+/// A connection on the way to its home shard: everything it is, with the bytes read so far.
+struct arrival {
+    transport stream;
+    core::connection_info info;
+    std::string bytes;
+};
+
+struct handshake_step {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+    transport stream;
+    tls_result result;
+};
+
+struct commit_notice {
+    std::uint64_t serial = 0;
+};
+
+struct local_verdict {
+    core::ack_token token;
+    proto::reason_code reason{};
+    std::string text;
+};
+
+struct stop_request {};
+
+using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict, core::local_publish,
+                                   core::direct_delivery, stop_request>;
+
+} // namespace fb::net

@@ -1,0 +1,84 @@
+#include "broker/net/transport.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+namespace fb::net {
+namespace {
+
+tls_result from_errno(tls_status wait) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {wait, 0};
+    return {tls_status::closed, 0};
+}
+
+} // namespace
+
+transport::transport(transport&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1))
+    , tls_(std::move(other.tls_)) {}
+
+transport& transport::operator=(transport&& other) noexcept {
+    close();
+    fd_ = std::exchange(other.fd_, -1);
+    tls_ = std::move(other.tls_);
+    return *this;
+}
+
+transport::~transport() { close(); }
+
+tls_result transport::read(std::span<char> out) {
+    if (tls_) return tls_.read(out);
+    const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
+    if (n > 0) return {tls_status::ok, static_cast<std::size_t>(n)};
+    if (n == 0) return {tls_status::closed, 0};
+    return from_errno(tls_status::want_read);
+}
+
+tls_result transport::write(std::span<const std::string_view> pieces, std::span<char> scratch) {
+    return tls_ ? write_tls(pieces, scratch) : write_plain(pieces);
+}
+
+tls_result transport::write_plain(std::span<const std::string_view> pieces) {
+    std::array<iovec, 64> parts;
+    const std::size_t count = std::min(pieces.size(), parts.size());
+    for (std::size_t i = 0; i < count; ++i) parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    if (n >= 0) return {tls_status::ok, static_cast<std::size_t>(n)};
+    return from_errno(tls_status::want_write);
+}
+
+/// One record. After a want_write the next call begins with the same bytes, and at least as many: what is unsent stays
+/// at the front of the output.
+tls_result transport::write_tls(std::span<const std::string_view> pieces, std::span<char> scratch) {
+    if (pieces.size() == 1 || pieces.front().size() >= scratch.size()) {
+        return tls_.write(pieces.front().substr(0, scratch.size()));
+    }
+    std::size_t used = 0;
+    for (std::string_view piece : pieces) {
+        const std::size_t part = std::min(piece.size(), scratch.size() - used);
+        std::copy_n(piece.data(), part, scratch.data() + used);
+        used += part;
+    }
+    return tls_.write({scratch.data(), used});
+}
+
+void transport::finish() noexcept {
+    if (fd_ < 0) return;
+    if (tls_) tls_.shutdown();
+    ::shutdown(fd_, SHUT_WR);
+}
+
+void transport::close() noexcept {
+    tls_ = tls_session{};
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+} // namespace fb::net
