@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Runs every scenario against every broker, in turn and several times, and reports medians and ratios.
+
+Each measurement gets a freshly started broker with an empty directory. Nothing here measures: that is
+fotabroker-fleet's work, whose JSON this script gathers. See README.md for the method.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import pathlib
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+
+import machine
+import report
+
+HERE = pathlib.Path(__file__).resolve().parent
+START_TIMEOUT_S = 10
+MEASURE_TIMEOUT_S = 180
+DEVICE = "bench"  # the client certificate's device id, and so the prefix of the client ids
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def make_certificates(directory, fotabroker):
+    """ca, server and one device certificate: by fotabroker itself, or by openssl where it is not built."""
+    if fotabroker.exists():
+        run = lambda *args: subprocess.run([fotabroker, "cert", *args], check=True, stdout=subprocess.DEVNULL)
+        run("init", "--out", directory)
+        run("server", "--ca", directory, "--name", "localhost", "--name", "127.0.0.1", "--out", directory)
+        run("device", DEVICE, "--ca", directory, "--out", directory)
+        return
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=directory, check=True, capture_output=True)
+
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=bench CA", "-days", "2")
+    for name, extension in [("server", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+                            (DEVICE, "extendedKeyUsage=clientAuth")]:
+        (pathlib.Path(directory) / "ext").write_text(extension)
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                "-out", f"{name}.crt", "-days", "2", "-extfile", "ext")
+
+
+class Broker:
+    """One running broker; a context manager that ends it."""
+
+    def __init__(self, config, tls, places):
+        self.places = dict(places, port=free_port(), tls_port=free_port())
+        self.command = config["tls_command" if tls else "command"]
+        self.files = config.get("files", {})
+        self.port = self.places["tls_port" if tls else "port"]
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="fotabroker-bench-")
+        # A broker that gives up root's rights reads its configuration and writes its data in here.
+        os.chmod(self.directory.name, 0o755)
+        self.places["dir"] = self.directory.name
+        for name, text in self.files.items():
+            (pathlib.Path(self.directory.name) / name).write_text(text.format(**self.places))
+        self.log = tempfile.TemporaryFile()
+        command = shlex.split(self.command.format(**self.places))
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=self.directory.name)
+        self.wait_until_it_listens()
+        return self
+
+    def wait_until_it_listens(self):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                time.sleep(0.2)  # let it settle, and forget that connection
+                return
+            except OSError:
+                time.sleep(0.02)
+        words = self.last_words()
+        self.__exit__()
+        raise RuntimeError("did not start: " + words)
+
+    def last_words(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")[-300:].strip()
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        self.directory.cleanup()
+
+
+def fleet_command(fleet, scenario, broker, certs, args):
+    command = [fleet, scenario["kind"], *shlex.split(scenario["args"]), "--json", "--host", "127.0.0.1",
+               "--port", str(broker.port), "--broker-pid", str(broker.process.pid)]
+    if scenario["kind"] == "load":
+        command += ["--seconds", str(args.seconds)]
+    if scenario["kind"] == "idle":
+        command += ["--settle", "1" if args.quick else "2"]
+    if scenario.get("tls"):
+        command += ["--tls", "--ca", f"{certs}/ca.crt", "--cert", f"{certs}/{DEVICE}.crt",
+                    "--key", f"{certs}/{DEVICE}.key", "--client-id-prefix", f"{DEVICE}/"]
+    return [str(part) for part in command]
+
+
+def measure(scenario, config, places, args):
+    """The JSON of one measurement, or {"failed": why}. A load that was not verified has failed."""
+    try:
+        with Broker(config, scenario.get("tls", False), places) as broker:
+            command = fleet_command(args.fleet, scenario, broker, places["certs"], args)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=MEASURE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                return {"failed": "no end in time"}
+            if done.returncode != 0 and not done.stdout:
+                gone = f" (broker ended: {broker.last_words()})" if broker.process.poll() is not None else ""
+                return {"failed": done.stderr.strip() + gone}
+            result = json.loads(done.stdout)
+            if not result.get("verified", True):
+                return {"failed": "not verified: " + ", ".join(
+                    f"{key} {result[key]}" for key in ("lost", "doubled", "reordered", "stray", "refused") if result[key])}
+            return result
+    except (OSError, RuntimeError) as problem:
+        return {"failed": str(problem)}
+
+
+def choose(brokers, names):
+    if not names:
+        return [b for b in brokers if not b.get("optional")]
+    unknown = set(names) - {b["name"] for b in brokers}
+    if unknown:
+        sys.exit(f"run.py: not in the brokers file: {', '.join(sorted(unknown))}")
+    return [b for b in brokers if b["name"] in names]
+
+
+def parse_arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/release", help="build directory")
+    p.add_argument("--fleet", type=pathlib.Path, help="fotabroker-fleet, when it is not in the build directory")
+    p.add_argument("--quick", action="store_true", help="one round of one second each")
+    p.add_argument("--rounds", type=int, help="default 3")
+    p.add_argument("--seconds", type=float, help="measured per load; default 2")
+    p.add_argument("--brokers", nargs="*", metavar="NAME", help="only these; default all that are not optional")
+    p.add_argument("--only", metavar="TEXT", help="only scenarios whose name contains this")
+    p.add_argument("--brokers-file", type=pathlib.Path, default=HERE / "brokers.toml")
+    p.add_argument("--scenarios-file", type=pathlib.Path, default=HERE / "scenarios.toml")
+    p.add_argument("--out", type=pathlib.Path, help="default BUILD/bench-results")
+    p.add_argument("--update-readme", action="store_true", help="put the results into bench/README.md")
+    args = p.parse_args()
+    args.build = args.build.resolve()
+    args.fleet = args.fleet or args.build / "bench/fleet/fotabroker-fleet"
+    args.rounds = args.rounds or (1 if args.quick else 3)
+    args.seconds = args.seconds or (1 if args.quick else 2)
+    args.out = args.out or args.build / "bench-results"
+    if not args.fleet.exists():
+        p.error(f"{args.fleet} is not there; build it first: ./dev build")
+    return args
+
+
+def main():
+    args = parse_arguments()
+    brokers = choose(tomllib.loads(args.brokers_file.read_text())["broker"], args.brokers)
+    scenarios = tomllib.loads(args.scenarios_file.read_text())["scenario"]
+    scenarios = [s for s in scenarios if not args.only or args.only in s["name"]]
+    results = {s["name"]: {b["name"]: [] for b in brokers} for s in scenarios}
+    with tempfile.TemporaryDirectory(prefix="fotabroker-bench-certs-") as certs:
+        os.chmod(certs, 0o755)
+        make_certificates(certs, args.build / "fotabroker")
+        places = {"build": args.build, "certs": certs, "user": getpass.getuser()}
+        facts = machine.describe(brokers, places, HERE.parent)
+        facts["method"] = f"{args.rounds} round(s), {args.seconds:g} s per load"
+        print("\n".join(report.facts_lines(facts)), flush=True)
+        for round_number in range(args.rounds):
+            for scenario in scenarios:
+                if round_number > 0 and scenario.get("once"):
+                    continue
+                for config in brokers:
+                    if scenario.get("tls") and "tls_command" not in config:
+                        continue
+                    result = measure(scenario, config, places, args)
+                    results[scenario["name"]][config["name"]].append(result)
+                    print(f"[{round_number + 1}/{args.rounds}] {scenario['name']:40} {config['name']:20} "
+                          f"{report.one_line(scenario['kind'], result)}", flush=True)
+    summary = report.summarise(scenarios, brokers, results)
+    markdown = report.markdown(facts, summary)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=1))
+    (args.out / "results.md").write_text(markdown)
+    (args.out / "results.svg").write_text(report.svg(summary))
+    print("\n" + markdown)
+    print(f"written to {args.out}")
+    if args.update_readme:
+        report.update_readme(HERE / "README.md", markdown)
+        (HERE / "results.svg").write_text(report.svg(summary))
+    failed = [name for row in results.values() for runs in row.values() for name in runs if "failed" in name]
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
