@@ -1,5 +1,6 @@
 #include "storage/sqlite/rows.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace fb::storage::sqlite {
