@@ -276,7 +276,8 @@ TEST_CASE("a status that says nothing new is written at most once a minute") {
     world w;
     w.come("dev1");
     const auto commits = w.store.commits;
-    for (int i = 0; i < 10; ++i) CHECK(w.acked(w.status("dev1", R"({"type":"sensor","version":"1.0.0"})"), verdict::accepted));
+    for (int i = 0; i < 10; ++i)
+        CHECK(w.acked(w.status("dev1", R"({"type":"sensor","version":"1.0.0"})"), verdict::accepted));
     CHECK(w.store.commits == commits);
     w.wait(61s);
     w.status("dev1", R"({"type":"sensor","version":"1.0.0"})");
@@ -290,7 +291,8 @@ TEST_CASE("download progress is exact in memory and written at most once a minut
     const auto id = w.update_to("1.1.0", "dev1");
     w.progress("dev1", with(id, R"("state":"downloading","percent":1)"));
     const auto commits = w.store.commits;
-    for (int p = 2; p < 50; ++p) w.progress("dev1", with(id, R"("state":"downloading","percent":)" + std::to_string(p)));
+    for (int p = 2; p < 50; ++p)
+        w.progress("dev1", with(id, R"("state":"downloading","percent":)" + std::to_string(p)));
     CHECK(w.store.commits == commits);
     w.fota->live({"dev1"}, [&](auto live, const auto&) { CHECK(live->at(0).open_update->row.percent == 49); });
     w.wait(61s);
@@ -399,7 +401,8 @@ TEST_CASE("numbers as code, timestamp and boot_id are taken as text") {
     w.come("dev1");
     const auto id = w.update_to("1.1.0", "dev1");
     w.status("dev1", R"({"version":"1.0.0","boot_id":17})");
-    w.result("dev1", with(id, R"("status":"failed","version":"1.1.0","code":-22,"timestamp":1700000000,"message":"no space")"));
+    w.result("dev1",
+             with(id, R"("status":"failed","version":"1.1.0","code":-22,"timestamp":1700000000,"message":"no space")"));
     const auto row = w.results("dev1").at(0).row;
     CHECK(row.code == "-22");
     CHECK(row.device_time == "1700000000");

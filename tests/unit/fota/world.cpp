@@ -4,7 +4,9 @@
 
 namespace fb::test {
 
-fake_store::fake_store(storage::fota_store& store) : store_(store), reader_(std::move(*store.open_reader())) {}
+fake_store::fake_store(storage::fota_store& store)
+    : store_(store)
+    , reader_(std::move(*store.open_reader())) {}
 
 void fake_store::submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) {
     queue_.push_back({std::move(op), std::move(done)});
@@ -30,7 +32,9 @@ fota::settings test_settings() {
     return s;
 }
 
-world::world(fota::settings s) : blobs(*storage::blob_files::open(directory / "blobs")), limits(std::move(s)) {
+world::world(fota::settings s)
+    : blobs(*storage::blob_files::open(directory / "blobs"))
+    , limits(std::move(s)) {
     fota = std::make_unique<fota::service>(limits, broker, store, blobs);
     REQUIRE(fota->start(now));
     work();
@@ -85,7 +89,8 @@ std::uint64_t world::result(const std::string& device, const std::string& json) 
     return publish(device, "device/" + device + "/update/result", json);
 }
 std::uint64_t world::fetch(const std::string& device, const std::string& json, const std::string& response_topic) {
-    fota::report r{peer_of(device, 1), "device/" + device + "/fw/get", json, true, {next_token_}, response_topic, "corr"};
+    fota::report r{
+        peer_of(device, 1), "device/" + device + "/fw/get", json, true, {next_token_}, response_topic, "corr"};
     fota->on_report(std::move(r), now);
     work();
     return next_token_++;
@@ -146,21 +151,22 @@ std::string world::update_to(const std::string& version, const std::string& devi
 
 int world::cancel(const std::string& update_id) {
     int status = 0;
-    fota->cancel(update_id, "olga", now, [&](auto view, const fota::problem& why) { status = view ? 200 : why.status; });
+    fota->cancel(update_id, "olga", now,
+                 [&](auto view, const fota::problem& why) { status = view ? 200 : why.status; });
     work();
     return status;
 }
 
 std::string world::explain(const std::string& device) {
     std::string code;
-    fota->explain(device, now, [&](auto out, const fota::problem& why) {
-        code = out ? out->reasons.at(0).code : why.reason;
-    });
+    fota->explain(device, now,
+                  [&](auto out, const fota::problem& why) { code = out ? out->reasons.at(0).code : why.reason; });
     return code;
 }
 
 std::vector<published> world::commands() {
-    std::vector<published> fresh(broker.messages.begin() + static_cast<std::ptrdiff_t>(seen_messages_), broker.messages.end());
+    std::vector<published> fresh(broker.messages.begin() + static_cast<std::ptrdiff_t>(seen_messages_),
+                                 broker.messages.end());
     seen_messages_ = broker.messages.size();
     return fresh;
 }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "fota/service.hpp"
-#include "tests/support/scratch_dir.hpp"
 #include "storage/open.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 namespace fb::test {
 
@@ -94,10 +94,10 @@ class world {
     std::string explain(const std::string& device);                               // the first reason's code
 
     // What can be seen.
-    std::vector<published> commands();           // published since the last call
-    std::string command();                       // the only one since the last call, else an empty string
-    bool acked(std::uint64_t token, verdict v);  // exactly once, with this verdict
-    bool silent(std::uint64_t token);            // not acknowledged
+    std::vector<published> commands();          // published since the last call
+    std::string command();                      // the only one since the last call, else an empty string
+    bool acked(std::uint64_t token, verdict v); // exactly once, with this verdict
+    bool silent(std::uint64_t token);           // not acknowledged
     storage::update_view update(const std::string& update_id);
     update_state state(const std::string& update_id) { return *update(update_id).row.state; }
     storage::device device(const std::string& id);
