@@ -99,8 +99,8 @@ class Demo:
         step(f"3. Three devices at {OLD} connect and report themselves")
         with open(self.fleet_log, "w") as log:
             self.start([self.fleet_program, "devices", "--broker", f"mqtts://127.0.0.1:{self.mqtt_port}", "--ca",
-                        self.pki / "ca.crt", "--certs", self.pki, "--ids", ",".join(DEVICES), "--type", "sensor", "--version", OLD, "--state-dir",
-                        self.flash, "--json"], stdout=log, stderr=log)
+                        self.pki / "ca.crt", "--certs", self.pki, "--ids", ",".join(DEVICES), "--type", "sensor",
+                        "--version", OLD, "--state-dir", self.flash, "--json"], stdout=log, stderr=log)
         threading.Thread(target=self.show_fleet, daemon=True).start()
         wait_for(lambda: [d["device_id"] for d in self.get("/api/v1/devices") if d["firmware_version"] == OLD] == DEVICES,
                  "the devices are registered")
@@ -142,7 +142,8 @@ class Demo:
         step("6. What the database says (sqlite3 fota.db)")
         for columns, table in (
                 ("device_id, type, firmware_version, last_seen, ip", "devices"),
-                ("device_type, version, substr(checksum, 1, 23) || '...' AS checksum, size, uploaded_by, uploaded_at", "firmwares"),
+                ("device_type, version, substr(checksum, 1, 23) || '...' AS checksum, size, uploaded_by, uploaded_at",
+                 "firmwares"),
                 ("d.device_id, f.version, u.state, u.attempt, u.sent_at",
                  "updates u JOIN devices d ON d.id = u.device_id JOIN firmwares f ON f.id = u.firmware_id ORDER BY 1"),
                 ("d.device_id, r.firmware_version, r.status, r.code, r.timestamp",

@@ -12,6 +12,7 @@ constexpr std::array<std::string_view, 2> http_schemes{"http", "https"};
 
 constexpr std::int64_t day_s = 86'400;
 constexpr std::int64_t year_s = 365 * day_s;
+constexpr std::int64_t ten_years_h = 10 * 365 * 24;
 constexpr std::int64_t mib = 1 << 20;
 constexpr std::int64_t gib = 1 << 30;
 constexpr std::int64_t u32_max = 0xFFFF'FFFF;
@@ -101,12 +102,12 @@ fields fields_of(fota::settings& c) {
             duration("install_timeout_s", c.install_timeout, 1, year_s),
             duration("verify_timeout_s", c.verify_timeout, 1, year_s),
             duration("soak_s", c.soak, 0, year_s),
-            duration("deadline_h", c.deadline, 1, 10 * 365 * 24),
+            duration("deadline_h", c.deadline, 1, ten_years_h),
             number("attempts_max", c.attempts_max, 1, 100),
             duration("retry_backoff_s", c.retry_backoff, 0, year_s),
             duration("deferred_default_s", c.deferred_default, 1, year_s),
             number("fail_streak_max", c.fail_streak_max, 1, 1000),
-            duration("penalty_h", c.penalty, 0, 10 * 365 * 24),
+            duration("penalty_h", c.penalty, 0, ten_years_h),
             duration("last_seen_interval_s", c.last_seen_interval, 0, day_s),
             number("payload_bytes_max", c.payload_bytes_max, 256, mib),
             number("transfers_max", c.transfers_max, 1, 1'000'000),

@@ -22,8 +22,8 @@ class Fleet:
         self.log = open(os.path.join(b.directory, "fleet.log"), "w+")
         self.process = subprocess.Popen(
             [os.environ["FB_FLEET"], "devices", "--broker", f"mqtts://127.0.0.1:{b.tls_port}", "--ca",
-             pki.authority() + "/ca.crt", "--certs", pki.authority(), "--ids", ",".join(IDS), "--type", "sensor", "--version",
-             version, "--state-dir", self.flash, "--until-version", "1.1.0", "--timeout", "120", *more],
+             pki.authority() + "/ca.crt", "--certs", pki.authority(), "--ids", ",".join(IDS), "--type", "sensor",
+             "--version", version, "--state-dir", self.flash, "--until-version", "1.1.0", "--timeout", "120", *more],
             stdout=self.log, stderr=subprocess.STDOUT)
 
     def wait(self):

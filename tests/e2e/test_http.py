@@ -171,8 +171,8 @@ class Http(Case):
         self.assertEqual(stranger.get(path).body, IMAGE)
         base, query = path.split("?")
         parts = dict(p.split("=", 1) for p in query.split("&"))
-        changes = {"u": NOBODY, "a": "2", "e": str(int(parts["e"]) + 1), "s": "A" + parts["s"][1:] if parts["s"][0] != "A" else
-                   "B" + parts["s"][1:]}
+        changes = {"u": NOBODY, "a": "2", "e": str(int(parts["e"]) + 1),
+                   "s": ("B" if parts["s"][0] == "A" else "A") + parts["s"][1:]}
         for key, value in changes.items():
             with self.subTest(key):
                 changed = "&".join(f"{k}={value if k == key else v}" for k, v in parts.items())
