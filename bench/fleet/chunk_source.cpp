@@ -129,7 +129,10 @@ void chunk_source::on_chunk(std::string_view rid_and_offset, std::string_view by
     if (!throttle_.limits()) return ask_for_more();
     loop_.cancel(silence_);
     loop_.cancel(pause_);
-    pause_ = loop_.after(throttle_.pause_after(bytes.size()), [this] { ask_for_more(); });
+    // Chunks come several at a time: what each one costs adds up.
+    const auto now = loop::clock::now();
+    ask_not_before_ = std::max(ask_not_before_, now) + throttle_.pause_after(bytes.size());
+    pause_ = loop_.after(ask_not_before_ - now, [this] { ask_for_more(); });
 }
 
 void chunk_source::on_error(std::string_view json) {

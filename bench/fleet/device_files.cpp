@@ -122,10 +122,12 @@ device_files::device_files(std::filesystem::path directory)
 
 device_files::~device_files() { close_part(); }
 
-std::string device_files::installed_version(const std::string& initial) const {
+std::string device_files::installed_version(const std::string& initial) {
     std::ifstream file(directory_ / "version");
     std::string version;
-    return std::getline(file, version) && !version.empty() ? version : initial;
+    if (std::getline(file, version) && !version.empty()) return version;
+    replace("version", initial + "\n");
+    return initial;
 }
 
 device_record device_files::load_record() const {

@@ -41,8 +41,8 @@ class device_files {
     device_files(const device_files&) = delete;
     device_files& operator=(const device_files&) = delete;
 
-    /// `initial` when nothing was installed yet.
-    std::string installed_version(const std::string& initial) const;
+    /// A device that never ran before gets `initial`.
+    std::string installed_version(const std::string& initial);
     device_record load_record() const;
     void save_record(const device_record& record);
 
