@@ -28,6 +28,7 @@ struct routed {
     match_list_ptr list;
     bool live_only = false;
     ack_token token;
+    bool own = false; // sent by the receiving shard itself
 };
 
 struct part_done {

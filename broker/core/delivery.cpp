@@ -62,13 +62,14 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
         if (c != nullptr) pump(s);
         return strict;
     }
-    o.inflight.push_back(std::move(d));
-    start_delivery(*c, s, o.inflight.back(), true, strict);
+    o.inflight_bytes += d.message->bytes();
+    start_delivery(*c, s, o.inflight.emplace_back(std::move(d)), true, strict);
     return strict;
 }
 
 bool engine::window_open(const connection& c, const outgoing& o) const {
     if (o.inflight.size() >= c.send_window) return false; // v5[MQTT-3.3.4-9]
+    if (o.inflight_bytes >= config_.limits.queued_bytes_max) return false;
     return !c.output || c.output->size() < config_.limits.output_bytes_high;
 }
 
@@ -99,6 +100,14 @@ void engine::drop_row(session& s, const delivery& d) {
     if (d.stored) persist(persist::dequeue{s.number, d.sequence}, false);
 }
 
+/// The client has it: the place in the window is free.
+void engine::finish(session& s, std::deque<delivery>::iterator inflight) {
+    drop_row(s, *inflight);
+    s.out->inflight_bytes -= inflight->message->bytes();
+    s.out->inflight.erase(inflight);
+    pump(s);
+}
+
 /// Moves what waits into the window and the output, as far as both have room.
 void engine::pump(session& s) {
     connection* c = connection_of(s);
@@ -108,7 +117,8 @@ void engine::pump(session& s) {
         delivery d = std::move(o.waiting.front());
         o.waiting.pop_front();
         o.waiting_bytes -= d.message->bytes();
-        if (d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5]
+        const bool begun = d.phase != delivery_phase::queued;
+        if (!begun && d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5], not once sent: v5[MQTT-4.3.3-7]
             counters_.dropped_expired.add();
             drop_row(s, d);
             continue;
@@ -118,8 +128,10 @@ void engine::pump(session& s) {
             drop_row(s, d);
             continue;
         }
-        o.inflight.push_back(std::move(d));
-        start_delivery(*c, s, o.inflight.back(), false, durability_of(o.inflight.back().message->topic()) == durability::strict);
+        o.inflight_bytes += d.message->bytes();
+        delivery& next = o.inflight.emplace_back(std::move(d));
+        if (begun) append_publish(*c, next); // sent on an earlier connection
+        else start_delivery(*c, s, next, false, durability_of(next.message->topic()) == durability::strict);
     }
     while (!o.backlog.empty() && (!c->output || c->output->size() < config_.limits.output_bytes_high)) {
         delivery d = std::move(o.backlog.front());
@@ -143,13 +155,34 @@ void engine::take_packet_id(outgoing& o, delivery& d) {
     advance();
 }
 
-/// After a resumed connection: what was in flight, in its order, with its ids (v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1]).
+/// After a resumed connection: what was in flight, in its order, with its ids (v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1]
+/// v311[MQTT-4.4.0-1] v311[MQTT-4.6.0-1]). What the new Receive Maximum has no room for goes back to the front of the
+/// queue (v5[MQTT-3.3.4-9]) and keeps its id; pump() sends it before anything new.
 void engine::redeliver(connection& c, session& s) {
     if (!s.out) return;
-    for (delivery& d : s.out->inflight) {
-        if (d.held) continue; // release_held() sends it when its commit comes
-        if (d.phase == delivery_phase::released) send_pubrel(c, d.id);
-        else append_publish(c, d);
+    outgoing& o = *s.out;
+    std::deque<delivery> before;
+    before.swap(o.inflight);
+    o.inflight_bytes = 0;
+    std::deque<delivery> later;
+    for (delivery& d : before) {
+        const bool is_publish = d.phase == delivery_phase::sent && !d.held;
+        if (is_publish && !fits(c, d)) { // v5[MQTT-3.1.2-25]
+            counters_.dropped_too_large.add();
+            drop_row(s, d);
+        } else if (is_publish && o.inflight.size() >= c.send_window) {
+            later.push_back(std::move(d));
+        } else {
+            o.inflight_bytes += d.message->bytes();
+            delivery& kept = o.inflight.emplace_back(std::move(d));
+            if (kept.held) continue; // release_held() sends it when its commit comes
+            if (kept.phase == delivery_phase::released) send_pubrel(c, kept.id);
+            else append_publish(c, kept);
+        }
+    }
+    for (auto d = later.rbegin(); d != later.rend(); ++d) {
+        o.waiting_bytes += d->message->bytes();
+        o.waiting.push_front(std::move(*d));
     }
 }
 
@@ -202,7 +235,6 @@ void engine::append_publish(connection& c, delivery& d) {
         counters_.dropped_expired.add();
         return;
     }
-    counters_.publishes_sent.add();
     const bool own_words = c.aliases_out || d.ids.count != 0 || d.attempted;
     if (own_words) {
         append_own_publish(c, d);
@@ -212,6 +244,7 @@ void engine::append_publish(connection& c, delivery& d) {
             counters_.dropped_too_large.add(); // v5[MQTT-3.1.2-24]
             return;
         }
+        counters_.publishes_sent.add();
         output_buffer& b = buffer(c);
         const std::size_t at = b.text().size();
         b.text() += e.bytes;
@@ -230,12 +263,17 @@ void engine::append_own_publish(connection& c, delivery& d) {
     if (c.aliases_out) {
         const auto use = c.aliases_out->lookup(d.message->topic());
         h.topic_alias = use.alias;
-        if (use.known) h.topic = {}; // v5[MQTT-3.3.2-8] needs the alias then
+        if (use.known) h.topic = {}; // v5 3.3.2.3.4
+        if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // fits without, or not at all
+            h.topic_alias = 0;
+            h.topic = d.message->topic();
+        }
     }
-    if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) {
-        counters_.dropped_too_large.add();
+    if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // only QoS 0: others were tried before
+        counters_.dropped_too_large.add(); // v5[MQTT-3.1.2-24]
         return;
     }
+    counters_.publishes_sent.add();
     if (h.topic_alias != 0 && !h.topic.empty()) c.aliases_out->announce(h.topic, h.topic_alias);
     output_buffer& b = buffer(c);
     proto::append_publish_head(h, c.protocol, b.text());

@@ -113,7 +113,8 @@ connection_handle engine::open(connection_info info, const instant& now) {
     c.phase = connection_phase::awaiting_connect;
     c.info = std::move(info);
     c.last_read_ms = now.mono_ms;
-    timers_.arm(now.mono_ms + config_.limits.connect_timeout_s * ms_per_s, timer_kind::connect, slot, c.generation);
+    c.opened_ms = now.mono_ms;
+    connection_deadlines_.arm(slot, c.opened_ms + config_.limits.connect_timeout_s * ms_per_s);
     return handle_of(c);
 }
 
@@ -166,7 +167,7 @@ void engine::dispatch(connection& c, const proto::frame& f) {
         return proto::encode(proto::pingresp{}, out(c)); // v5[MQTT-3.12.4-1] v311[MQTT-3.12.4-1]
     case packet_type::auth:
         if (const auto p = proto::decode_auth(f, c.protocol); !p) return violation(c, p.error());
-        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-4.12.0-6]",
+        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-4.12.0-7]",
                              "AUTH without an authentication method in CONNECT"});
     case packet_type::connect:
         return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-2]", "a second CONNECT"});
@@ -183,6 +184,7 @@ void engine::written(connection_handle h, std::size_t count, const instant& now)
     connection* c = find(h);
     if (c == nullptr || !c->output) return;
     c->output->consume(count);
+    c->last_written_ms = now.mono_ms;
     const std::size_t left = c->output->size();
     if (left == 0) buffers_.give_back(std::move(c->output));
     if (c->phase != connection_phase::connected) return;
@@ -199,12 +201,14 @@ void engine::closed(connection_handle h, const instant& now) {
     *c = connection{};
     c->slot = h.slot;
     c->generation = generation;
+    connection_deadlines_.clear(h.slot);
     free_connections_.push_back(h.slot);
 }
 
 void engine::on_crossed(crossing what, const instant& now) {
     now_ = now;
     if (auto* r = std::get_if<routed>(&what)) {
+        if (r->own) --own_crossings_;
         const bool stored = deliver_own(r->message, *r->list, r->live_only);
         if (!r->token) return;
         if (stored) commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
@@ -251,53 +255,52 @@ void engine::stop(const instant& now) {
 
 void engine::on_time(const instant& now) {
     now_ = now;
-    for (timers::entry t; timers_.pop_due(now.mono_ms, t);) timer_due(t);
+    for (std::uint32_t slot; connection_deadlines_.pop_due(now.mono_ms, slot);) connection_due(connections_[slot]);
+    for (std::uint32_t slot; session_deadlines_.pop_due(now.mono_ms, slot);) session_due(sessions_[slot]);
 }
 
-void engine::timer_due(const timers::entry& t) {
-    if (t.kind == timer_kind::session_expiry || t.kind == timer_kind::will_delay) {
-        session* s = find(session_handle{t.slot, t.generation, config_.shard});
-        if (s == nullptr) return;
-        if (t.kind == timer_kind::session_expiry) s->expiry_armed_ms = never;
-        if (s->online()) return;
-        if (s->will && s->will->due_ms <= now_.mono_ms) publish_will(*s);
-        if (s->ends_at_ms <= now_.mono_ms) end_session(*s); // v5[MQTT-3.1.2-23]
-        else if (t.kind == timer_kind::session_expiry) arm_session_timers(*s);
-        return;
-    }
-    connection* c = find(connection_handle{t.slot, t.generation});
-    if (c == nullptr || c->phase == connection_phase::closing) return;
-    switch (t.kind) {
-    case timer_kind::connect:
-        if (c->phase == connection_phase::awaiting_connect) {
-            request_close(*c, close_cause::connect_timeout, "the connection was opened but sent no complete CONNECT");
-        }
-        return;
-    case timer_kind::keep_alive: return keep_alive_due(*c);
-    case timer_kind::ack_wait: {
-        c->ack_timer_armed = false;
-        session& s = session_of(*c);
-        if (!s.in || s.in->acks.empty()) return;
-        const std::int64_t due = s.in->acks.front().since_ms + config_.limits.ack_wait_max_s * ms_per_s;
-        if (due > now_.mono_ms) {
-            c->ack_timer_armed = true;
-            return timers_.arm(due, timer_kind::ack_wait, t.slot, t.generation);
-        }
-        return disconnect(*c, proto::reason_code::quota_exceeded, close_cause::not_durable,
-                          "the gateway cannot store this now; send it again after reconnecting");
-    }
-    default: return;
-    }
+void engine::session_due(session& s) {
+    if (!s.live || s.online()) return;
+    if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s);
+    if (s.ends_at_ms <= now_.mono_ms) end_session(s); // v5[MQTT-3.1.2-23]: kept until now
+    else arm_session_deadline(s);
 }
 
-void engine::keep_alive_due(connection& c) {
-    const std::int64_t due = c.last_read_ms + c.keep_alive_ms;
-    // A client we do not read from cannot show that it lives.
-    if (due > now_.mono_ms || c.paused) {
-        return timers_.arm(c.paused ? now_.mono_ms + c.keep_alive_ms : due, timer_kind::keep_alive, c.slot, c.generation);
+void engine::connection_due(connection& c) {
+    if (c.phase == connection_phase::awaiting_connect) {
+        const std::int64_t due = c.opened_ms + config_.limits.connect_timeout_s * ms_per_s;
+        if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
+        return request_close(c, close_cause::connect_timeout, "the connection was opened but sent no complete CONNECT");
+    }
+    if (c.phase != connection_phase::connected) return;
+    const session& s = session_of(c);
+    if (s.in && !s.in->acks.empty()) {
+        const std::int64_t due = ack_wait_end_ms(s.in->acks.front());
+        if (due <= now_.mono_ms) {
+            return disconnect(c, proto::reason_code::quota_exceeded, close_cause::not_durable,
+                              "the gateway cannot store this now; send it again after reconnecting");
+        }
+        connection_deadlines_.arm(c.slot, due);
+    }
+    const std::int64_t due = keep_alive_end_ms(c);
+    if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
+    if (c.paused) {
+        return disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload, "the client does not read what it is sent");
     }
     disconnect(c, proto::reason_code::keep_alive_timeout, close_cause::keep_alive_timeout, // v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24]
                "no packet for one and a half keep-alive intervals");
+}
+
+/// A client we do not read from cannot show that it lives by sending; by reading it can, unless it is us it waits for.
+std::int64_t engine::keep_alive_end_ms(const connection& c) const {
+    if (c.keep_alive_ms == 0) return never;
+    if (!c.paused) return c.last_read_ms + c.keep_alive_ms;
+    const bool waits_for_us = !c.output || c.output->size() == 0;
+    return (waits_for_us ? now_.mono_ms : std::max(c.last_read_ms, c.last_written_ms)) + c.keep_alive_ms;
+}
+
+std::int64_t engine::ack_wait_end_ms(const pending_ack& a) const {
+    return a.since_ms + config_.limits.ack_wait_max_s * ms_per_s;
 }
 
 // --- ending connections ---
@@ -312,7 +315,11 @@ void engine::violation(connection& c, const proto::decode_error& e) {
 }
 
 void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text) {
-    if (c.protocol == proto::version::v5) {
+    if (c.connack_pending) { // v5[MQTT-3.14.0-1]
+        proto::connack k;
+        k.reason = proto::reason_code::server_unavailable;
+        proto::encode(k, c.protocol, out(c), c.packet_bytes_max);
+    } else if (c.protocol == proto::version::v5) {
         proto::disconnect p;
         p.reason = reason;
         p.properties.reason_string = text; // v5[MQTT-3.1.2-29]: DISCONNECT may carry it whatever the client asked for

@@ -13,6 +13,7 @@
 // (4) Every queue has a bound in limits.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
@@ -143,7 +144,7 @@ class engine {
     std::size_t output_size(connection_handle c) const;
     /// The bytes to be sent now; valid until the next event. Clears the connection's mark in effects.touched.
     std::size_t gather(connection_handle c, std::span<std::string_view> out);
-    std::int64_t next_deadline_ms() const { return timers_.next(); }
+    std::int64_t next_deadline_ms() const noexcept { return std::min(connection_deadlines_.next(), session_deadlines_.next()); }
     /// The operations of this turn, if any; the next turn's get the next serial.
     bool take_persist(persist_batch& out);
     const counters& statistics() const noexcept { return counters_; }
@@ -194,8 +195,10 @@ class engine {
     void touch(connection& c);
     bool must_pause(const connection& c);
     void resume_if_possible(connection& c);
-    void timer_due(const timers::entry& t);
-    void keep_alive_due(connection& c);
+    void connection_due(connection& c);
+    void session_due(session& s);
+    std::int64_t keep_alive_end_ms(const connection& c) const;
+    std::int64_t ack_wait_end_ms(const pending_ack& a) const;
     std::string make_client_id(const connection& c);
 
     // session_connect.cpp
@@ -216,7 +219,7 @@ class engine {
     void detach(connection& c, bool will_goes);
     void end_session(session& s);
     void publish_will(session& s);
-    void arm_session_timers(session& s);
+    void arm_session_deadline(session& s);
     void persist_session(const session& s, bool urgent);
 
     // session_publish.cpp
@@ -229,7 +232,7 @@ class engine {
     void on_pubrel(connection& c, const proto::frame& f);
 
     // session_acks.cpp: acknowledgements owed to the client, and those it sends
-    pending_ack& owe(connection& c, session& s, proto::packet_type type, proto::packet_id id);
+    pending_ack& owe(session& s, proto::packet_type type, proto::packet_id id);
     void settle(connection& c, session& s);
     void send_ack(connection& c, session& s, pending_ack& a);
     void part_finished(const ack_token& token, proto::reason_code reason, std::string_view text);
@@ -237,6 +240,10 @@ class engine {
     void on_pubrec(connection& c, const proto::frame& f);
     void on_pubcomp(connection& c, const proto::frame& f);
     void wait_for_commit(session& s);
+    void owe_pubrec_again(session& s, proto::packet_id id);
+    void keep_unfinished(session& s);
+    static bool erase_received(session& s, proto::packet_id id);
+    void forget_received(session& s, proto::packet_id id);
 
     // session_subscribe.cpp
     void on_subscribe(connection& c, const proto::frame& f);
@@ -251,6 +258,7 @@ class engine {
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
     std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only, bool own_too);
     bool merge_without_no_local(const session& s, delivery& d) const;
+    void add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const;
     std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from, const ack_token& token);
     durability durability_of(std::string_view topic) const;
 
@@ -272,6 +280,7 @@ class engine {
     void send_pubrel(connection& c, proto::packet_id id);
     void release_held(session& s);
     void drop_row(session& s, const delivery& d);
+    void finish(session& s, std::deque<delivery>::iterator inflight);
 
     template <class Operation>
     void persist(Operation op, bool urgent) {
@@ -287,7 +296,8 @@ class engine {
     counters counters_;
     match_cache cache_;
     instant now_;
-    timers timers_;
+    deadlines connection_deadlines_;
+    deadlines session_deadlines_; // of those without connection
     output_pool buffers_;
     shared_encodings encodings_;
     std::mt19937_64 random_;
@@ -310,6 +320,7 @@ class engine {
         ack_token remote;       // another shard's acknowledgement to tell
     };
     std::deque<commit_waiter> commit_waiters_;
+    std::uint64_t own_crossings_ = 0; // sent to our own inbox and not back yet
     bool stopping_ = false;
 };
 

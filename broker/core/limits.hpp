@@ -21,7 +21,7 @@ struct limits {
     std::uint16_t topic_alias_in_max = 32;             // told as Topic Alias Maximum
     std::uint16_t topic_alias_out_max = 16;            // used towards a client that allows more
     std::uint32_t queued_messages_max = 10'000;        // QoS 1 and 2 waiting in one session
-    std::uint64_t queued_bytes_max = 32ull << 20;      // the same in bytes (topic, properties, payload)
+    std::uint64_t queued_bytes_max = 32ull << 20;      // the same in bytes (topic, properties, payload), and as many in flight
     std::uint32_t backlog_messages_max = 1000;         // QoS 0 waiting for a slow reader: the oldest goes
     std::uint32_t backlog_bytes_max = 1u << 20;
     std::uint32_t output_bytes_high = 256u << 10;      // encoded and not yet sent: above it messages stay in their queues

@@ -34,6 +34,7 @@ void engine::restore(restored_session r, const instant& now) {
         outgoing& o = out_of(s);
         if (d.attempted) {
             o.next_id = d.id == 65535 ? proto::packet_id{1} : static_cast<proto::packet_id>(d.id + 1);
+            o.inflight_bytes += d.message->bytes();
             o.inflight.push_back(std::move(d));
         } else {
             o.waiting_bytes += d.message->bytes();
@@ -55,7 +56,7 @@ void engine::restore(restored_session r, const instant& now) {
         s.will->delay_s = r.will_delay_s;
         s.will->due_ms = std::min<std::int64_t>(now.mono_ms + r.will_delay_s * 1000ll - away_ms, s.ends_at_ms);
     }
-    arm_session_timers(s);
+    arm_session_deadline(s);
 }
 
 } // namespace fb::core

@@ -22,27 +22,33 @@ durability engine::durability_of(std::string_view topic) const {
 }
 
 engine::route_outcome engine::route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only) {
-    const match_list_ptr list = cache_.lookup(m->topic());
     route_outcome result;
-    result.matched = !list->entries.empty();
+    match_list_ptr list;
     if (!m->retain() || live_only) {
-        result.parts = cross(m, list, token, live_only, false);
-        result.stored = deliver_own(m, *list, live_only);
+        list = cache_.lookup(m->topic());
+        // Behind a retained message that is still in our own inbox: v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-6].
+        const bool own_too = own_crossings_ > 0;
+        result.parts = cross(m, list, token, live_only, own_too);
+        if (!own_too) result.stored = deliver_own(m, *list, live_only);
     } else {
         const durability kept = durability_of(m->topic());
-        shared_.retained.store(m, [&](retained::outcome stored, std::uint64_t version) {
-            if (stored == retained::outcome::full) counters_.retained_refused.add();
-            else if (kept != durability::none && stored != retained::outcome::nothing_to_clear) {
-                persist(persist::put_retained{version, m}, kept == durability::strict);
-                result.stored = kept == durability::strict;
+        const bool wait = kept == durability::strict && token;
+        const auto under_stripe = [&](retained::outcome stored, std::uint64_t version) {
+            if (stored == retained::outcome::full) {
+                counters_.retained_refused.add();
+            } else if (kept != durability::none && stored != retained::outcome::nothing_to_clear) {
+                persist(persist::put_retained{version, m}, wait);
+                result.stored = wait;
             }
+            // A subscriber who has not read this message from the store is in the list by now.
+            list = cache_.lookup(m->topic());
             // Under the stripe, so that all shards see the writers of one topic in one order.
-            if (config_.shard_count > 1) {
-                result.parts = cross(m, list, token, live_only, true);
-            }
-        });
+            if (config_.shard_count > 1) result.parts = cross(m, list, token, live_only, true);
+        };
+        shared_.retained.store(m, under_stripe);
         if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
     }
+    result.matched = !list->entries.empty();
     result.parts = static_cast<std::uint16_t>(result.parts + deliver_local(m, *list, from, token));
     return result;
 }
@@ -61,7 +67,9 @@ std::uint16_t engine::cross(const message_ptr& m, const match_list_ptr& list, co
         if (shard == config_.shard && !own_too) continue;
         const bool answer = token && must_keep && !live_only && durability_of(m->topic()) == durability::strict;
         counters_.crossings_sent.add();
-        crossings_.send(shard, routed{m, list, live_only, answer ? token : ack_token{}});
+        const bool own = shard == config_.shard;
+        if (own) ++own_crossings_;
+        crossings_.send(shard, routed{m, list, live_only, answer ? token : ack_token{}, own});
         if (answer) ++parts;
     }
     return parts;
@@ -101,7 +109,6 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
 /// The publisher's own copy where only some of its matching subscriptions say no-local: the others, merged.
 bool engine::merge_without_no_local(const session& s, delivery& d) const {
     bool any = false;
-    auto ids = boost::intrusive_ptr<match_list>(new match_list);
     proto::qos best = proto::qos::at_most_once;
     d.retain = false;
     for (const subscription& sub : s.subscriptions) {
@@ -109,12 +116,21 @@ bool engine::merge_without_no_local(const session& s, delivery& d) const {
         any = true;
         best = std::max(best, sub.options.maximum_qos);
         d.retain |= d.message->retain() && sub.options.retain_as_published;
-        if (sub.id != 0) ids->subscription_ids.push_back(sub.id);
     }
     d.quality = proto::min(d.message->quality(), best);
+    add_subscription_ids(s, d, true);
+    return any;
+}
+
+/// The identifiers of the session's own matching subscriptions, for what does not come from the index.
+void engine::add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const {
+    auto ids = boost::intrusive_ptr<match_list>(new match_list);
+    for (const subscription& sub : s.subscriptions) {
+        if (sub.id == 0 || (skip_no_local && sub.options.no_local)) continue;
+        if (proto::topic_matches(sub.filter, d.message->topic())) ids->subscription_ids.push_back(sub.id);
+    }
     const auto count = static_cast<std::uint32_t>(ids->subscription_ids.size());
     d.ids = count != 0 ? id_range{ids, 0, count} : id_range{};
-    return any;
 }
 
 /// The in-process client's part: it gets what remote peers publish, never its own publications.
@@ -151,7 +167,8 @@ void engine::deliver(const direct_delivery& d, const instant& now) {
             delivery one;
             one.message = m;
             one.live_only = true;
-                    return deliver_at_most_once(*s, std::move(one));
+            add_subscription_ids(*s, one, false);
+            return deliver_at_most_once(*s, std::move(one));
         }
     }
     route(m, nullptr, {}, true); // the asker may read with another of its connections

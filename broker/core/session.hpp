@@ -55,6 +55,7 @@ struct outgoing {
     std::deque<delivery> inflight; // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
     std::deque<delivery> waiting;  // QoS 1 and 2, for a free place in the window or for the client to come back
     std::deque<delivery> backlog;  // QoS 0, for a slow reader
+    std::uint64_t inflight_bytes = 0;
     std::uint64_t waiting_bytes = 0;
     std::uint64_t backlog_bytes = 0;
     std::uint64_t sends = 1ull << 20; // above 65535 from the start: restored deliveries count as old
@@ -68,16 +69,20 @@ struct pending_ack {
     proto::reason_code reason = proto::reason_code::success;
     std::uint16_t parts = 0;      // other shards and the in-process client
     std::uint32_t number = 0;     // for ack_token
+    std::uint64_t epoch = 0;      // for ack_token: of the connection the packet came with
     std::uint64_t serial = 0;     // own commit to wait for; 0: none
     std::int64_t since_ms = 0;
     std::vector<proto::reason_code> reasons; // of SUBACK and UNSUBACK
     std::string text;             // reason string
-    bool marks_received = false;  // PUBREC: keep the packet id if this ends well
+    bool marks_received = false;  // PUBREC: its packet id is in incoming::received
+    bool record_received = false; // PUBREC: the id is to be stored once all parts are there
 };
 
 struct incoming {
     std::vector<proto::packet_id> received; // QoS 2 ids between PUBLISH and PUBREL, sorted
     std::deque<pending_ack> acks;
+    std::vector<pending_ack> unfinished; // PUBRECs whose connection ended; taken up when the PUBLISH comes again. One per
+                                         // id in `received` at most
     std::uint32_t next_ack = 1;
 };
 
@@ -101,7 +106,6 @@ struct session {
     std::uint64_t last_sequence = 0; // of deliveries
     connection_handle connection; // none while offline
     std::int64_t ends_at_ms = never;
-    std::int64_t expiry_armed_ms = never; // at most one live timer per session
     std::vector<subscription> subscriptions;
     std::unique_ptr<outgoing> out;
     std::unique_ptr<incoming> in;
@@ -131,11 +135,13 @@ struct connection {
     bool paused = false;          // receive() stopped with bytes left: effects.resumed will say when to go on
     bool connack_pending = false; // waits for a commit; nothing else is read before
     bool problem_information = true;
-    bool ack_timer_armed = false;
     std::uint16_t send_window = 65535; // the client's Receive Maximum, or ours
+    std::uint16_t received_before = 0; // QoS 2 ids of earlier connections: not part of this one's Receive Maximum
     std::uint32_t packet_bytes_max = 0; // the client's Maximum Packet Size
     std::uint32_t keep_alive_ms = 0;    // one and a half times the interval; 0: off
+    std::int64_t opened_ms = 0;
     std::int64_t last_read_ms = 0;
+    std::int64_t last_written_ms = 0;
     connection_info info;
     std::unique_ptr<output_buffer> output;
     std::unique_ptr<inbound_aliases> aliases_in;

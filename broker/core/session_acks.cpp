@@ -5,18 +5,15 @@
 
 namespace fb::core {
 
-pending_ack& engine::owe(connection& c, session& s, proto::packet_type type, proto::packet_id id) {
+pending_ack& engine::owe(session& s, proto::packet_type type, proto::packet_id id) {
     if (!s.in) s.in = std::make_unique<incoming>();
     pending_ack& a = s.in->acks.emplace_back();
     a.type = type;
     a.id = id;
     a.number = s.in->next_ack++;
+    a.epoch = s.epoch;
     if (s.in->next_ack == 0) s.in->next_ack = 1;
     a.since_ms = now_.mono_ms;
-    if (!c.ack_timer_armed && s.in->acks.size() > 1) {
-        c.ack_timer_armed = true;
-        timers_.arm(now_.mono_ms + config_.limits.ack_wait_max_s * 1000ll, timer_kind::ack_wait, c.slot, c.generation);
-    }
     return a;
 }
 
@@ -36,10 +33,7 @@ void engine::settle(connection& c, session& s) {
         acks.pop_front();
         send_ack(c, s, a);
     }
-    if (!acks.empty() && !c.ack_timer_armed) {
-        c.ack_timer_armed = true;
-        timers_.arm(acks.front().since_ms + config_.limits.ack_wait_max_s * 1000ll, timer_kind::ack_wait, c.slot, c.generation);
-    }
+    if (!acks.empty()) connection_deadlines_.arm(c.slot, ack_wait_end_ms(acks.front()));
     resume_if_possible(c);
 }
 
@@ -59,10 +53,7 @@ void engine::send_ack(connection& c, session& s, pending_ack& a) {
     switch (a.type) {
     case proto::packet_type::puback: return simple(proto::puback{});
     case proto::packet_type::pubrec:
-        if (a.marks_received && is_error(a.reason)) { // refused after all: the id is free again (v5 4.3.3)
-            std::erase(s.in->received, a.id);
-            if (s.durable()) persist(persist::delete_received{s.number, a.id}, false);
-        }
+        if (a.marks_received && is_error(a.reason)) forget_received(s, a.id); // refused after all: v5[MQTT-4.3.3-9]
         return simple(proto::pubrec{});
     case proto::packet_type::pubcomp: return simple(proto::pubcomp{});
     case proto::packet_type::suback: return list(proto::suback{});
@@ -78,21 +69,70 @@ void engine::send_ack(connection& c, session& s, pending_ack& a) {
 /// One of the parts an acknowledgement waits for has come: another shard's commit, or the in-process client's verdict.
 void engine::part_finished(const ack_token& token, proto::reason_code reason, std::string_view text) {
     session* s = find(token.session);
-    if (s == nullptr || s->epoch != token.epoch || !s->in) return; // the connection it belonged to is gone
-    connection* c = connection_of(*s);
-    if (c == nullptr) return;
-    if (reason == proto::reason_code::quota_exceeded) {
-        return disconnect(*c, reason, close_cause::not_durable, text);
+    if (s == nullptr || !s->in) return;
+    const auto is_it = [&](const pending_ack& a) { return a.number == token.number && a.epoch == token.epoch && a.parts > 0; };
+    const auto owed = std::find_if(s->in->acks.begin(), s->in->acks.end(), is_it);
+    const auto kept = std::find_if(s->in->unfinished.begin(), s->in->unfinished.end(), is_it);
+    const bool is_owed = owed != s->in->acks.end();
+    if (!is_owed && kept == s->in->unfinished.end()) return; // the connection it belonged to is gone
+    pending_ack& a = is_owed ? *owed : *kept;
+    if (reason == proto::reason_code::quota_exceeded) { // not now: the client is to send it again, as something new
+        if (a.marks_received) forget_received(*s, a.id);
+        if (is_owed) disconnect(*connection_of(*s), reason, close_cause::not_durable, text);
+        return;
     }
-    auto& acks = s->in->acks;
-    const auto at = std::find_if(acks.begin(), acks.end(), [&](const pending_ack& a) { return a.number == token.number; });
-    if (at == acks.end() || at->parts == 0) return;
-    --at->parts;
+    --a.parts;
     if (is_error(reason)) {
-        at->reason = reason;
-        at->text = text;
+        a.reason = reason;
+        a.text = text;
     }
-    settle(*c, *s);
+    if (a.parts == 0 && a.record_received && !is_error(a.reason)) {
+        persist(persist::put_received{s->number, a.id}, true);
+        a.serial = pending_persist_.serial;
+        wait_for_commit(*s);
+    }
+    if (is_owed) settle(*connection_of(*s), *s);
+}
+
+/// The PUBLISH of a QoS 2 message that has been routed came again: the PUBREC leaves when it would have left.
+void engine::owe_pubrec_again(session& s, proto::packet_id id) {
+    auto& kept = s.in->unfinished;
+    const auto at = std::find_if(kept.begin(), kept.end(), [&](const pending_ack& a) { return a.id == id; });
+    if (at != kept.end()) {
+        pending_ack& a = s.in->acks.emplace_back(std::move(*at));
+        a.since_ms = now_.mono_ms;
+        kept.erase(at);
+        return;
+    }
+    pending_ack& a = owe(s, proto::packet_type::pubrec, id);
+    a.marks_received = true;
+}
+
+/// The connection ends: what else was owed the client will send again and hear of then.
+void engine::keep_unfinished(session& s) {
+    incoming& in = *s.in;
+    for (pending_ack& a : in.acks) {
+        if (!a.marks_received || !std::binary_search(in.received.begin(), in.received.end(), a.id)) continue;
+        const bool kept = std::any_of(in.unfinished.begin(), in.unfinished.end(), [&](const pending_ack& x) { return x.id == a.id; });
+        if (!kept) in.unfinished.push_back(std::move(a));
+    }
+    in.acks.clear();
+    if (in.received.empty()) s.in.reset();
+}
+
+/// True when the id was known.
+bool engine::erase_received(session& s, proto::packet_id id) {
+    if (!s.in) return false;
+    auto& received = s.in->received;
+    const auto at = std::lower_bound(received.begin(), received.end(), id);
+    if (at == received.end() || *at != id) return false;
+    received.erase(at);
+    std::erase_if(s.in->unfinished, [&](const pending_ack& a) { return a.id == id; });
+    return true;
+}
+
+void engine::forget_received(session& s, proto::packet_id id) {
+    if (erase_received(s, id) && s.durable()) persist(persist::delete_received{s.number, id}, false);
 }
 
 void engine::on_puback(connection& c, const proto::frame& f) {
@@ -104,9 +144,7 @@ void engine::on_puback(connection& c, const proto::frame& f) {
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     // An id we do not know (an answer to a delivery that ended meanwhile) is ignored: v5 4.3.2 demands nothing else.
     if (at == inflight.end() || at->quality != proto::qos::at_least_once) return;
-    drop_row(s, *at);
-    inflight.erase(at); // v5[MQTT-4.3.2-5]: the id may be used again
-    pump(s);
+    finish(s, at); // v5[MQTT-4.3.2-3]: the id may be used again
 }
 
 void engine::on_pubrec(connection& c, const proto::frame& f) {
@@ -124,18 +162,17 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
         return;
     }
     if (is_error(p->reason)) { // v5[MQTT-4.3.3-4]: refused, the delivery is over
-        drop_row(s, *at);
-        o.inflight.erase(at);
-        return pump(s);
+        return finish(s, at);
     }
     if (at->phase != delivery_phase::released) {
-        at->phase = delivery_phase::released; // v5[MQTT-4.3.3-5]: from here on no PUBLISH
-        if (at->stored) {
+        at->phase = delivery_phase::released; // v5[MQTT-4.3.3-6]: from here on no PUBLISH
+        if (at->stored && durability_of(at->message->topic()) == durability::strict) {
             at->commit_serial = pending_persist_.serial;
             at->held = true;
             persist(persist::set_delivery{s.number, at->sequence, at->id, at->phase}, true);
             return wait_for_commit(s);
         }
+        if (at->stored) persist(persist::set_delivery{s.number, at->sequence, at->id, at->phase}, false);
     }
     if (!at->held) send_pubrel(c, at->id); // v5[MQTT-4.3.3-4] v311[MQTT-4.3.3-1]
 }
@@ -148,9 +185,7 @@ void engine::on_pubcomp(connection& c, const proto::frame& f) {
     auto& inflight = s.out->inflight;
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     if (at == inflight.end() || at->phase != delivery_phase::released) return;
-    drop_row(s, *at);
-    inflight.erase(at);
-    pump(s);
+    finish(s, at);
 }
 
 } // namespace fb::core

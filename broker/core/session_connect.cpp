@@ -67,7 +67,7 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
     if (p.protocol == proto::version::v3_1) {
         return refuse(reason_code::unsupported_protocol_version, "MQTT 3.1 is not served; use 3.1.1 or 5");
     }
-    if (stopping_) return refuse(reason_code::server_shutting_down, "the gateway is stopping");
+    if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
     if (c.info.refuse_all) return refuse(reason_code::not_authorized, "this listener admits only clients with a certificate");
     if (p.properties.authentication_method) { // v5[MQTT-4.12.0-1]
         return refuse(reason_code::bad_authentication_method, "no enhanced authentication is offered");
@@ -159,12 +159,13 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
     const limits& l = config_.limits;
     c.phase = connection_phase::connected;
     c.session_slot = s.slot;
+    c.received_before = s.in ? static_cast<std::uint16_t>(s.in->received.size()) : std::uint16_t{0};
     c.send_window = std::min(p.properties.receive_maximum, l.inflight_max); // v5[MQTT-3.3.4-9]
     const std::uint16_t keep_alive_s = l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)
                                            ? l.keep_alive_max_s
                                            : p.keep_alive_s;
     c.keep_alive_ms = keep_alive_s * 1500u;
-    if (c.keep_alive_ms != 0) timers_.arm(now_.mono_ms + c.keep_alive_ms, timer_kind::keep_alive, c.slot, c.generation);
+    connection_deadlines_.arm(c.slot, keep_alive_end_ms(c));
     const std::uint16_t aliases = std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max); // v5[MQTT-3.1.2-26]
     if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
 
@@ -214,11 +215,12 @@ void engine::accept_connect(connection& c, session& s, const proto::connect& p, 
     // The old session's deletion must be durable before the client hears of a clean start. Until then nothing of this
     // connection is read, and the new session has no subscription that could be served.
     c.connack_pending = true;
-    pending_ack& a = owe(c, s, proto::packet_type::connack, 0);
+    pending_ack& a = owe(s, proto::packet_type::connack, 0);
     a.serial = pending_persist_.serial;
     pending_persist_.urgent = true;
     encode_connack(c, s, p, present, assigned, a.text);
     wait_for_commit(s);
+    settle(c, s);
 }
 
 void engine::encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,

@@ -10,6 +10,8 @@ std::int64_t after_seconds(std::int64_t mono_ms, std::uint32_t seconds) {
     return seconds == proto::session_never_expires ? never : mono_ms + seconds * 1000ll;
 }
 
+constexpr std::int64_t earliest_credible_unix_ms = 1'704'067'200'000; // 2024-01-01
+
 } // namespace
 
 void engine::on_disconnect(connection& c, const proto::frame& f) {
@@ -17,8 +19,8 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
     if (p->properties.session_expiry_s && *p->properties.session_expiry_s != s.expiry_s) {
-        if (!s.durable()) { // v5[MQTT-3.14.2-2]: what CONNECT set to 0 stays 0
-            return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.14.2-2]",
+        if (!s.durable()) { // what CONNECT set to 0 stays 0
+            return violation(c, {proto::reason_code::protocol_error, "v5 3.14.2.2.2",
                                  "session expiry was 0 in CONNECT and cannot be raised"});
         }
         s.expiry_s = std::min(*p->properties.session_expiry_s, config_.limits.session_expiry_max_s);
@@ -32,37 +34,37 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
 /// The session goes on without its connection, or ends with it.
 void engine::detach(connection& c, bool will_goes) {
     session& s = session_of(c);
-    effects_.peers.push_back({effects_.next_order++, peer_event::kind::disconnected, reference_of(s), {}});
+    const bool served = !c.connack_pending; // else nobody has heard of this connection yet, and its will does not count
+    if (served) effects_.peers.push_back({effects_.next_order++, peer_event::kind::disconnected, reference_of(s), {}});
     counters_.connections.sub();
     shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
     s.connection = {};
-    if (s.in) s.in->acks.clear(); // the client will send again what was not acknowledged
+    if (s.in) keep_unfinished(s);
     if (s.out) {
         auto& o = *s.out;
         o.backlog.clear();
         o.backlog_bytes = 0;
-        std::erase_if(o.inflight, [](const delivery& d) { return d.live_only; });
+        std::erase_if(o.inflight, [&](const delivery& d) {
+            if (d.live_only) o.inflight_bytes -= d.message->bytes();
+            return d.live_only;
+        });
         std::erase_if(o.waiting, [&](const delivery& d) {
             if (d.live_only) o.waiting_bytes -= d.message->bytes();
             return d.live_only;
         });
-        if (o.inflight.empty() && o.waiting.empty() && !s.durable()) s.out.reset();
+        if (o.inflight.empty() && o.waiting.empty()) s.out.reset();
     }
-    if (!will_goes) s.will.reset();
+    if (!will_goes || !served) s.will.reset();
     s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);
     if (s.will) s.will->due_ms = std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms);
     if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s); // v5[MQTT-3.1.2-8] v311[MQTT-3.1.2-8]
     if (!s.durable()) return end_session(s); // v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-6]
     persist_session(s, false);
-    arm_session_timers(s);
+    arm_session_deadline(s);
 }
 
-void engine::arm_session_timers(session& s) {
-    if (s.ends_at_ms < s.expiry_armed_ms) {
-        s.expiry_armed_ms = s.ends_at_ms;
-        timers_.arm(s.ends_at_ms, timer_kind::session_expiry, s.slot, s.generation);
-    }
-    if (s.will && s.will->due_ms != never) timers_.arm(s.will->due_ms, timer_kind::will_delay, s.slot, s.generation);
+void engine::arm_session_deadline(session& s) {
+    session_deadlines_.arm(s.slot, s.will ? std::min(s.will->due_ms, s.ends_at_ms) : s.ends_at_ms);
 }
 
 void engine::publish_will(session& s) {
@@ -94,6 +96,7 @@ void engine::end_session(session& s) {
     s = session{};
     s.slot = slot;
     s.generation = generation;
+    session_deadlines_.clear(slot);
     free_sessions_.push_back(slot);
 }
 
@@ -104,7 +107,9 @@ void engine::persist_session(const session& s, bool urgent) {
     op.identity = s.identity;
     op.protocol = s.protocol;
     op.expiry_s = s.expiry_s;
-    op.ended_unix_ms = s.online() ? 0 : now_.unix_ms;
+    // Without a credible clock it counts as "ended at the next start": a gateway that wakes up in 1970 must not find, once
+    // it knows the time, that all its sessions ended decades ago.
+    op.ended_unix_ms = s.online() || now_.unix_ms < earliest_credible_unix_ms ? 0 : now_.unix_ms;
     if (s.will) {
         op.will = s.will->message;
         op.will_delay_s = s.will->delay_s;

@@ -44,10 +44,11 @@ bool engine::within_receive_maximum(connection& c, session& s, const proto::publ
     if (p.quality == proto::qos::at_most_once || c.protocol != proto::version::v5 || !s.in) return true;
     const auto& acks = s.in->acks;
     const auto waiting = std::count_if(acks.begin(), acks.end(), [](const pending_ack& a) {
-        return a.type == proto::packet_type::puback || (a.type == proto::packet_type::pubrec && a.marks_received);
+        return a.type == proto::packet_type::puback || (a.type == proto::packet_type::pubrec && !a.marks_received);
     });
-    const bool again = std::binary_search(s.in->received.begin(), s.in->received.end(), p.id);
-    if (again || waiting + s.in->received.size() < config_.limits.receive_maximum) return true;
+    const auto& received = s.in->received;
+    const bool again = std::binary_search(received.begin(), received.end(), p.id);
+    if (again || waiting + received.size() < std::size_t{config_.limits.receive_maximum} + c.received_before) return true;
     violation(c, {proto::reason_code::receive_maximum_exceeded, "v5[MQTT-3.3.4-7]", // the client's duty, ours to check
                   "more publications in flight than the gateway's Receive Maximum"});
     return false;
@@ -85,7 +86,7 @@ void engine::publish_refused(connection& c, session& s, const proto::publish& p,
     effects_.refusals.push_back({s.client_id, std::string(p.topic), text});
     if (p.quality == proto::qos::at_most_once) return;
     const bool twice = p.quality == proto::qos::exactly_once;
-    pending_ack& a = owe(c, s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+    pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
     a.reason = reason;
     a.text = text;
     settle(c, s);
@@ -97,7 +98,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
         auto& received = s.in->received;
         const auto at = std::lower_bound(received.begin(), received.end(), p.id);
         if (at != received.end() && *at == p.id) { // v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2]: already routed
-            owe(c, s, proto::packet_type::pubrec, p.id);
+            owe_pubrec_again(s, p.id);
             return settle(c, s);
         }
         received.insert(at, p.id);
@@ -125,7 +126,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     }
     ack_token token{handle_of(s), s.epoch, 0};
     {
-        pending_ack& a = owe(c, s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+        pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
         a.marks_received = twice;
         token.number = a.number;
     }
@@ -135,9 +136,12 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     a.parts = static_cast<std::uint16_t>(a.parts + routed.parts);
     if (!routed.matched && c.protocol == proto::version::v5) a.reason = proto::reason_code::no_matching_subscribers;
     bool wait = routed.stored;
-    if (twice && s.durable() && durability_of(m->topic()) != durability::none) {
-        persist(persist::put_received{s.number, p.id}, true); // in one commit with what routing queued on this shard
-        wait = true;
+    const durability kept = twice && s.durable() ? durability_of(m->topic()) : durability::none;
+    if (kept == durability::strict && a.parts != 0) {
+        a.record_received = true; // not before the others have their part: else a power cut could lose theirs
+    } else if (kept != durability::none) {
+        persist(persist::put_received{s.number, p.id}, kept == durability::strict); // one commit with what was queued here
+        wait |= kept == durability::strict;
     }
     if (wait) {
         a.serial = pending_persist_.serial;
@@ -151,14 +155,8 @@ void engine::on_pubrel(connection& c, const proto::frame& f) {
     const auto p = proto::decode_pubrel(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    bool known = false;
-    if (s.in) {
-        auto& received = s.in->received;
-        const auto at = std::lower_bound(received.begin(), received.end(), p->id);
-        known = at != received.end() && *at == p->id;
-        if (known) received.erase(at);
-    }
-    pending_ack& a = owe(c, s, proto::packet_type::pubcomp, p->id); // v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-2]
+    const bool known = erase_received(s, p->id);
+    pending_ack& a = owe(s, proto::packet_type::pubcomp, p->id); // v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-2]
     if (!known) a.reason = proto::reason_code::packet_identifier_not_found;
     if (known && s.durable()) {
         persist(persist::delete_received{s.number, p->id}, true);

@@ -10,7 +10,7 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_subscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    pending_ack& a = owe(c, s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
+    pending_ack& a = owe(s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
     const std::uint32_t number = a.number;
     std::vector<proto::reason_code> reasons;
     for (const proto::topic_request& r : p->requests) { // v5[MQTT-3.8.4-5], one reason each: v5[MQTT-3.8.4-6]
@@ -67,7 +67,7 @@ void engine::send_retained(session& s, const subscription& sub) {
         d.message = m;
         d.ids = ids;
         d.quality = proto::min(m->quality(), sub.options.maximum_qos);
-        d.retain = true; // v5[MQTT-3.3.1-8] v311[MQTT-3.3.1-8]
+        d.retain = true; // v5 3.3.1.3, v311[MQTT-3.3.1-8]
         if (d.quality == proto::qos::at_most_once) deliver_at_most_once(s, std::move(d));
         else enqueue(s, std::move(d), durability_of(m->topic()));
     }
@@ -77,13 +77,13 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_unsubscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    pending_ack& a = owe(c, s, proto::packet_type::unsuback, p->id); // v5[MQTT-3.10.4-4] v311[MQTT-3.10.4-4]
+    pending_ack& a = owe(s, proto::packet_type::unsuback, p->id); // v5[MQTT-3.10.4-4] v311[MQTT-3.10.4-4]
     bool changed = false;
     for (std::string_view filter : p->filters) { // compared character by character: v5[MQTT-3.10.4-1] v311[MQTT-3.10.4-1]
         const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
                                      [&](const subscription& x) { return x.filter == filter; });
         if (at == s.subscriptions.end()) {
-            a.reasons.push_back(proto::reason_code::no_subscription_existed); // v5[MQTT-3.11.3-2] keeps the order
+            a.reasons.push_back(proto::reason_code::no_subscription_existed); // v5[MQTT-3.11.3-1]: in their order
             continue;
         }
         shared_.index.unsubscribe(at->filter, handle_of(s)); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]

@@ -1,0 +1,645 @@
+// Tests of the engine as transcripts: simulated shards, connections, inboxes, a state store and a clock in one thread.
+//
+//     broker b;
+//     client& c = b.client("c");
+//     c.connect().expect("CONNACK 00");
+//     c.publish("a", "x", 1).expect("PUBACK #1 10");
+//
+// Everything settles after each step: output is delivered (unless the client stopped reading), inboxes are emptied
+// (unless held), operations are committed (unless held). fail_at_every_step() runs a transcript once per step with the
+// connection cut there; expectations are mute from the cut on, and the broker's invariants are checked to the end.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/engine.hpp"
+#include "tests/support/describe.hpp"
+#include "tests/support/model_store.hpp"
+
+namespace fb::test {
+
+class broker;
+
+struct broker_setup {
+    core::shard_id shards = 1;
+    core::limits limits;
+    core::acl acl;
+    std::vector<core::durability_rule> durability_rules;
+    core::durability otherwise = core::durability::strict;
+    std::size_t feed_bytes = 0; // give the engine so many bytes at a time; 0: all there are
+    int cut_at_step = 0;        // 0: never
+};
+
+struct connect_options {
+    bool clean = true;
+    std::uint32_t expiry_s = 0;
+    std::uint16_t keep_alive_s = 0;
+    std::uint16_t receive_maximum = 65535;
+    std::uint32_t packet_bytes_max = proto::no_size_limit;
+    std::uint16_t alias_maximum = 0;
+    bool problem_information = true;
+    std::optional<proto::will> will;
+};
+
+struct publish_options {
+    bool retain = false;
+    bool dup = false;
+    std::optional<std::uint32_t> expiry_s;
+    std::uint16_t alias = 0;
+    proto::packet_id id = 0; // 0: the next
+};
+
+class client {
+  public:
+    client(broker& b, std::string id, proto::version v) : broker_(b), version_(v), id_(std::move(id)) {}
+
+    // --- what it is; before connecting ---
+    client& as(core::principal who) {
+        info_.who = std::make_shared<core::principal>(std::move(who));
+        return *this;
+    }
+    client& device(const std::string& device_id) { return as({core::principal_kind::certificate, device_id, device_id, {}}); }
+    client& by_client_id() {
+        info_.identity_from_client_id = true;
+        return *this;
+    }
+    client& named(std::string id) {
+        id_ = std::move(id);
+        return *this;
+    }
+    client& speaking(proto::version v) {
+        version_ = v;
+        return *this;
+    }
+
+    // --- steps ---
+    client& open();
+    client& connect(const connect_options& o = {});
+    client& resume(std::uint32_t expiry_s = 3600) {
+        connect_options o;
+        o.clean = false;
+        o.expiry_s = expiry_s;
+        return connect(o);
+    }
+    client& publish(std::string_view topic, std::string_view payload, int qos = 0, const publish_options& o = {});
+    client& subscribe(std::string_view filter, int qos = 2, proto::subscription_options o = {}, std::uint32_t id = 0);
+    client& subscribe_all(const std::vector<proto::topic_request>& requests, std::uint32_t id = 0);
+    client& unsubscribe(const std::vector<std::string_view>& filters);
+    client& puback(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::puback{}, id, r); }
+    client& pubrec(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubrec{}, id, r); }
+    client& pubrel(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubrel{}, id, r); }
+    client& pubcomp(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubcomp{}, id, r); }
+    client& ping();
+    client& disconnect(proto::reason_code reason = {}, std::optional<std::uint32_t> expiry_s = {});
+    client& send_bytes(std::string_view bytes);
+    template <class Packet>
+    client& send(const Packet& p) {
+        return send_bytes(encode_any(p, version_));
+    }
+    /// The network loses the connection.
+    client& cut();
+
+    client& stop_reading() {
+        read_budget_ = 0;
+        return *this;
+    }
+    /// Reads at most so many bytes more.
+    client& read(std::size_t bytes);
+    client& start_reading() { return read(static_cast<std::size_t>(-1)); }
+
+    // --- expectations ---
+    client& expect(std::string_view line);
+    client& expect_nothing();
+    client& expect_closed(core::close_cause cause);
+    /// Takes what came so far, as lines.
+    std::vector<std::string> take();
+    /// Takes the next packet as bytes, to look closer. Empty when there is none.
+    std::string take_bytes();
+    template <class Packet>
+    Packet take_as(std::string& keep) {
+        keep = take_bytes();
+        const auto p = decode_one(keep, version_, false);
+        if (p && std::holds_alternative<Packet>(*p)) return std::get<Packet>(*p);
+        if (!mute()) FAIL("another packet came: " << (keep.empty() ? "none" : describe(keep, version_)));
+        return {};
+    }
+
+    bool online() const { return bool(handle_); }
+    bool paused() const;
+    core::shard_id shard() const { return shard_; }
+    std::size_t output_bytes() const;
+    const std::string& id() const { return id_; }
+
+  private:
+    friend class broker;
+    template <class Packet>
+    client& ack(Packet p, proto::packet_id id, proto::reason_code r) {
+        p.id = id;
+        p.reason = r;
+        return send(p);
+    }
+    bool mute() const;
+    proto::packet_id next_id() { return last_id_ = last_id_ == 65535 ? proto::packet_id{1} : static_cast<proto::packet_id>(last_id_ + 1); }
+
+    broker& broker_;
+    proto::version version_;
+    std::string id_;
+    core::connection_info info_{std::make_shared<core::principal>(core::principal{core::principal_kind::anonymous, "anonymous", {}, {}}),
+                                "192.0.2.1"};
+    core::connection_handle handle_;
+    core::shard_id shard_ = 0;
+    bool placed_ = false; // on the shard where it belongs
+    std::string unsent_;  // by the client, not yet taken by the engine
+    std::string received_;
+    std::size_t read_budget_ = static_cast<std::size_t>(-1);
+    std::optional<core::close_cause> closed_;
+    proto::packet_id last_id_ = 0;
+};
+
+class broker {
+  public:
+    explicit broker(broker_setup setup = {}) : setup_(std::move(setup)) { start(); }
+    broker(const broker&) = delete;
+    ~broker() { check_invariants(); }
+
+    test::client& client(const std::string& id, proto::version v = proto::version::v5) {
+        auto& found = clients_[id];
+        if (!found) found = std::make_unique<test::client>(*this, id, v);
+        return *found;
+    }
+    test::client& client_v311(const std::string& id) { return client(id, proto::version::v3_1_1); }
+
+    // --- time ---
+    void after_ms(std::int64_t ms) {
+        // Deadline by deadline, as a shell would.
+        const std::int64_t end = now_.mono_ms + ms;
+        for (;;) {
+            std::int64_t next = core::never;
+            for (auto& s : shards_) next = std::min(next, s->engine->next_deadline_ms());
+            if (next > end) break;
+            pass_until(next);
+        }
+        pass_until(end);
+    }
+    void after(std::int64_t seconds) { after_ms(seconds * 1000); }
+    const core::instant& now() const { return now_; }
+    void set_wall_clock(std::int64_t unix_ms) { now_.unix_ms = unix_ms; }
+
+    // --- the state store ---
+    void hold_commits() { hold_commits_ = true; }
+    /// Commits what waits so far.
+    void commit() {
+        auto batches = std::move(uncommitted_);
+        uncommitted_.clear();
+        for (auto& [shard, batch] : batches) commit_one(shard, batch);
+        settle();
+    }
+    void release_commits() {
+        hold_commits_ = false;
+        commit();
+    }
+    std::size_t uncommitted() const { return uncommitted_.size(); }
+    model_store& store() { return store_; }
+    /// Power is lost, and comes back: what was not committed is gone.
+    void restart() {
+        for (auto& [name, c] : clients_) forget(*c);
+        shards_.clear();
+        uncommitted_.clear();
+        locals.clear();
+        start();
+        settle();
+    }
+
+    // --- between shards ---
+    void hold_crossings() { hold_crossings_ = true; }
+    void release_crossings() {
+        hold_crossings_ = false;
+        settle();
+    }
+    /// Delivers the oldest crossing of one inbox.
+    bool cross_one(core::shard_id shard) {
+        auto& inbox = shards_[shard]->inbox;
+        if (inbox.empty()) return false;
+        core::crossing what = std::move(inbox.front());
+        inbox.pop_front();
+        shards_[shard]->engine->on_crossed(std::move(what), now_);
+        settle();
+        return true;
+    }
+
+    // --- the in-process client ---
+    void subscribe_local(std::string_view filter) { index->subscribe(filter, core::engine::local_subscriber(proto::qos::exactly_once)); }
+    void verdict(const core::ack_token& token, proto::reason_code reason = {}, std::string_view text = {}) {
+        shards_[token.session.shard]->engine->on_local_verdict(token, reason, text, now_);
+        settle();
+    }
+    void publish_live(const core::local_publish& p) {
+        // From one thread to one shard, which hands it on.
+        shards_[0]->engine->publish_live(p, now_);
+        settle();
+    }
+    void deliver(const core::direct_delivery& d) {
+        shards_[d.to.shard]->engine->deliver(d, now_);
+        settle();
+    }
+    std::vector<core::local_delivery> locals;
+    std::vector<core::peer_event> peers;
+    std::vector<core::publish_refusal> refusals;
+
+    void stop() {
+        for (auto& s : shards_) s->engine->stop(now_);
+        settle();
+    }
+
+    // --- looking at it ---
+    core::engine& engine(core::shard_id shard = 0) { return *shards_[shard]->engine; }
+    std::uint64_t total(core::counter core::counters::*which) const {
+        std::uint64_t sum = 0;
+        for (const auto& s : shards_) sum += (s->engine->statistics().*which).get();
+        return sum;
+    }
+    std::size_t session_count() const {
+        std::size_t sum = 0;
+        for (const auto& s : shards_) sum += s->engine->session_count();
+        return sum;
+    }
+    std::unique_ptr<core::routing_index> index;
+    std::unique_ptr<core::retained> retained;
+    std::unique_ptr<core::shared_counts> counts;
+
+    /// A step of the transcript: the place where a fault may come. False when the client is to be cut instead.
+    bool step() {
+        ++steps_;
+        if (steps_ != setup_.cut_at_step) return true;
+        mute_ = true;
+        return false;
+    }
+    int steps() const { return steps_; }
+    bool muted() const { return mute_; }
+
+    void check_invariants() {
+        if (shards_.empty()) return;
+        std::size_t online = 0;
+        for (const auto& s : shards_) {
+            const auto& n = s->engine->statistics();
+            CHECK(n.sessions.get() == s->engine->session_count());
+            online += n.connections.get();
+        }
+        CHECK(counts->sessions.load() == session_count());
+        CHECK(counts->connections.load() == online);
+    }
+    /// Everybody goes and every session runs out: nothing may be left.
+    void end() {
+        mute_ = true;
+        hold_commits_ = hold_crossings_ = false;
+        commit();
+        for (auto& [name, c] : clients_) drop(*c);
+        settle();
+        check_invariants();
+        after(std::int64_t{setup_.limits.session_expiry_max_s} + 1);
+        CHECK(session_count() == 0);
+        CHECK(store_.session_count() == 0);
+        CHECK(store_.row_count() == 0);
+        CHECK(counts->connections.load() == 0);
+        for (auto& s : shards_) CHECK(s->engine->next_deadline_ms() == core::never);
+        check_invariants();
+    }
+
+  private:
+    friend class test::client;
+    struct node : core::crossing_port {
+        explicit node(broker& b) : owner(b) {}
+        void send(core::shard_id to, core::crossing what) override { owner.shards_[to]->inbox.push_back(std::move(what)); }
+        broker& owner;
+        core::effects effects;
+        std::deque<core::crossing> inbox;
+        std::unique_ptr<core::engine> engine;
+    };
+
+    void start() {
+        index = std::make_unique<core::routing_index>();
+        retained = std::make_unique<core::retained>(setup_.limits.retained_messages_max, setup_.limits.retained_bytes_max);
+        counts = std::make_unique<core::shared_counts>();
+        for (core::shard_id i = 0; i < setup_.shards; ++i) {
+            core::engine_config config;
+            config.shard = i;
+            config.shard_count = setup_.shards;
+            config.limits = setup_.limits;
+            config.acl = setup_.acl;
+            config.durability_rules = setup_.durability_rules;
+            config.otherwise = setup_.otherwise;
+            config.valid_device_id = [](std::string_view id) { return !id.empty() && id.find_first_of("+#/ ") == id.npos; };
+            config.seed = i + 1u;
+            config.first_session_number = store_.next_session_number();
+            config.first_message_id = store_.next_message_id();
+            shards_.push_back(std::make_unique<node>(*this));
+            auto& s = *shards_.back();
+            s.engine = std::make_unique<core::engine>(config, core::shared_state{*index, *retained, *counts}, s, s.effects);
+        }
+        store_.restore_retained(*retained);
+        for (auto& s : store_.sessions()) {
+            core::engine& home = *shards_[core::home_shard(s.client_id, setup_.shards)]->engine;
+            home.restore(std::move(s), now_);
+        }
+    }
+
+    void pass_until(std::int64_t mono_ms) {
+        now_.unix_ms += mono_ms - now_.mono_ms;
+        now_.mono_ms = std::max(now_.mono_ms, mono_ms);
+        for (auto& s : shards_) s->engine->on_time(now_);
+        settle();
+    }
+
+    test::client* owner_of(core::shard_id shard, core::connection_handle h) {
+        for (auto& [name, c] : clients_)
+            if (c->handle_ == h && c->shard_ == shard) return c.get();
+        return nullptr;
+    }
+
+    /// Carries out effects until nothing happens any more.
+    void settle() {
+        for (bool busy = true; busy;) {
+            busy = false;
+            for (core::shard_id i = 0; i < shards_.size(); ++i) busy |= turn(i);
+            if (!hold_commits_ && !uncommitted_.empty()) {
+                auto batches = std::move(uncommitted_);
+                uncommitted_.clear();
+                for (auto& [shard, batch] : batches) commit_one(shard, batch);
+                busy = true;
+            }
+        }
+    }
+
+    bool turn(core::shard_id i) {
+        node& s = *shards_[i];
+        bool busy = false;
+        if (core::persist_batch batch; s.engine->take_persist(batch)) {
+            uncommitted_.push_back({i, std::move(batch)});
+            busy = true;
+        }
+        core::effects done;
+        std::swap(done, s.effects);
+        s.effects.next_order = done.next_order;
+        for (auto& x : done.local) locals.push_back(std::move(x));
+        for (auto& x : done.peers) peers.push_back(std::move(x));
+        for (auto& x : done.refusals) refusals.push_back(std::move(x));
+        for (const auto h : done.touched)
+            if (test::client* c = owner_of(i, h)) flush(*c);
+        for (const auto& r : done.closes) {
+            busy = true;
+            test::client* c = owner_of(i, r.connection);
+            if (c == nullptr) continue;
+            flush(*c);
+            c->closed_ = r.cause;
+            drop(*c);
+        }
+        for (const auto h : done.resumed) {
+            busy = true;
+            if (test::client* c = owner_of(i, h)) feed(*c);
+        }
+        if (!hold_crossings_ && !s.inbox.empty()) {
+            busy = true;
+            core::crossing what = std::move(s.inbox.front());
+            s.inbox.pop_front();
+            s.engine->on_crossed(std::move(what), now_);
+        }
+        return busy || !s.effects.touched.empty() || !s.effects.closes.empty() || !s.effects.resumed.empty();
+    }
+
+    void commit_one(core::shard_id shard, const core::persist_batch& batch) {
+        store_.apply(batch);
+        shards_[shard]->engine->on_committed(batch.serial, now_);
+    }
+
+    void flush(test::client& c) {
+        core::engine& e = *shards_[c.shard_]->engine;
+        for (;;) {
+            std::array<std::string_view, 3> pieces;
+            const std::size_t n = e.gather(c.handle_, pieces);
+            std::size_t sent = 0;
+            for (std::size_t k = 0; k < n && c.read_budget_ > 0; ++k) {
+                const auto part = pieces[k].substr(0, c.read_budget_);
+                c.received_ += part;
+                sent += part.size();
+                if (c.read_budget_ != static_cast<std::size_t>(-1)) c.read_budget_ -= part.size();
+            }
+            if (sent == 0) return;
+            e.written(c.handle_, sent, now_);
+        }
+    }
+
+    /// As the shells do: the connection goes to its home shard once the first packet is there.
+    void place(test::client& c) {
+        const auto f = proto::next_frame(c.unsent_, setup_.limits.connect_packet_bytes_max);
+        if (!f || !f->complete()) return;
+        c.placed_ = true;
+        const auto home = core::route_connect(*f, setup_.shards);
+        if (!home || *home == c.shard_) return;
+        shards_[c.shard_]->engine->closed(c.handle_, now_);
+        c.shard_ = *home;
+        c.handle_ = shards_[c.shard_]->engine->open(c.info_, now_);
+    }
+
+    void feed(test::client& c) {
+        if (!c.handle_) return;
+        if (!c.placed_) place(c);
+        core::engine& e = *shards_[c.shard_]->engine;
+        const std::size_t piece = setup_.feed_bytes == 0 ? c.unsent_.size() : setup_.feed_bytes;
+        for (std::size_t have = std::min(piece, c.unsent_.size()); have > 0 && !e.paused(c.handle_);) {
+            const std::size_t used = e.receive(c.handle_, std::string_view(c.unsent_).substr(0, have), now_);
+            c.unsent_.erase(0, used);
+            if (have - used == c.unsent_.size()) break;
+            have = std::min(have - used + piece, c.unsent_.size());
+        }
+    }
+
+    void drop(test::client& c) {
+        if (!c.handle_) return;
+        const auto h = c.handle_;
+        forget(c);
+        shards_[c.shard_]->engine->closed(h, now_);
+    }
+    static void forget(test::client& c) {
+        c.handle_ = {};
+        c.placed_ = false;
+        c.unsent_.clear();
+    }
+
+    broker_setup setup_;
+    core::instant now_{1'000'000, 1'795'341'600'000};
+    std::vector<std::unique_ptr<node>> shards_;
+    std::map<std::string, std::unique_ptr<test::client>> clients_;
+    model_store store_;
+    std::deque<std::pair<core::shard_id, core::persist_batch>> uncommitted_;
+    bool hold_commits_ = false;
+    bool hold_crossings_ = false;
+    int steps_ = 0;
+    bool mute_ = false;
+};
+
+// --- client ---
+
+inline client& client::open() {
+    broker_.drop(*this);
+    closed_.reset();
+    received_.clear();
+    read_budget_ = static_cast<std::size_t>(-1);
+    last_id_ = 0;
+    shard_ = 0;
+    handle_ = broker_.shards_[0]->engine->open(info_, broker_.now_);
+    return *this;
+}
+
+inline client& client::connect(const connect_options& o) {
+    if (!online()) open();
+    proto::connect p;
+    p.protocol = version_;
+    p.clean_start = o.clean;
+    p.client_id = id_;
+    p.keep_alive_s = o.keep_alive_s;
+    p.last_will = o.will;
+    p.properties.session_expiry_s = o.expiry_s;
+    p.properties.receive_maximum = o.receive_maximum;
+    p.properties.maximum_packet_size = o.packet_bytes_max;
+    p.properties.topic_alias_maximum = o.alias_maximum;
+    p.properties.request_problem_information = o.problem_information;
+    return send(p);
+}
+
+inline client& client::publish(std::string_view topic, std::string_view payload, int qos, const publish_options& o) {
+    proto::publish p;
+    p.topic = topic;
+    p.payload = payload;
+    p.quality = static_cast<proto::qos>(qos);
+    p.retain = o.retain;
+    p.dup = o.dup;
+    if (qos > 0) p.id = o.id != 0 ? o.id : next_id();
+    p.properties.message_expiry_s = o.expiry_s;
+    if (o.alias != 0) p.properties.topic_alias = o.alias;
+    return send(p);
+}
+
+inline client& client::subscribe(std::string_view filter, int qos, proto::subscription_options o, std::uint32_t id) {
+    o.maximum_qos = static_cast<proto::qos>(qos);
+    return subscribe_all({{filter, o}}, id);
+}
+
+inline client& client::subscribe_all(const std::vector<proto::topic_request>& requests, std::uint32_t id) {
+    proto::subscribe p;
+    p.id = next_id();
+    p.requests = requests;
+    if (id != 0) p.properties.subscription_id = id;
+    return send(p);
+}
+
+inline client& client::unsubscribe(const std::vector<std::string_view>& filters) {
+    proto::unsubscribe p;
+    p.id = next_id();
+    p.filters = filters;
+    return send(p);
+}
+
+inline client& client::ping() { return send(proto::pingreq{}); }
+
+inline client& client::disconnect(proto::reason_code reason, std::optional<std::uint32_t> expiry_s) {
+    proto::disconnect p;
+    p.reason = reason;
+    p.properties.session_expiry_s = expiry_s;
+    return send(p);
+}
+
+inline client& client::send_bytes(std::string_view bytes) {
+    if (!broker_.step()) return cut();
+    if (!online()) return *this;
+    unsent_ += bytes;
+    broker_.feed(*this);
+    broker_.settle();
+    return *this;
+}
+
+inline client& client::cut() {
+    broker_.drop(*this);
+    broker_.settle();
+    return *this;
+}
+
+inline client& client::read(std::size_t bytes) {
+    read_budget_ = bytes;
+    if (online()) broker_.flush(*this);
+    broker_.settle();
+    return *this;
+}
+
+inline bool client::mute() const { return broker_.muted(); }
+inline bool client::paused() const { return broker_.shards_[shard_]->engine->paused(handle_); }
+inline std::size_t client::output_bytes() const { return broker_.shards_[shard_]->engine->output_size(handle_); }
+
+inline std::string client::take_bytes() {
+    const auto f = proto::next_frame(received_, proto::no_size_limit);
+    if (!f || !f->complete()) return {};
+    std::string bytes = received_.substr(0, f->size);
+    received_.erase(0, f->size);
+    return bytes;
+}
+
+inline client& client::expect(std::string_view line) {
+    const std::string bytes = take_bytes();
+    if (mute()) return *this;
+    const std::string came = bytes.empty() ? "nothing" : describe(bytes, version_);
+    INFO("client " << id_);
+    CHECK(came == line);
+    return *this;
+}
+
+inline client& client::expect_nothing() {
+    if (mute()) return *this;
+    const std::string bytes = take_bytes();
+    const std::string came = bytes.empty() ? "nothing" : describe(bytes, version_);
+    INFO("client " << id_);
+    CHECK(came == "nothing");
+    return *this;
+}
+
+inline client& client::expect_closed(core::close_cause cause) {
+    if (mute()) return *this;
+    expect_nothing();
+    INFO("client " << id_);
+    REQUIRE(closed_.has_value());
+    CHECK(std::string(to_string(*closed_)) == to_string(cause));
+    return *this;
+}
+
+inline std::vector<std::string> client::take() {
+    std::vector<std::string> lines;
+    for (std::string bytes = take_bytes(); !bytes.empty(); bytes = take_bytes()) lines.push_back(describe(bytes, version_));
+    return lines;
+}
+
+/// Runs the transcript as it is; then fed in small pieces; then once per step with the sender cut off there.
+inline void fail_at_every_step(broker_setup setup, const std::function<void(broker&)>& transcript) {
+    setup.limits.session_expiry_max_s = std::min(setup.limits.session_expiry_max_s, 100'000u);
+    int steps = 0;
+    for (const std::size_t piece : {0, 1, 7}) {
+        setup.feed_bytes = piece;
+        broker b(setup);
+        transcript(b);
+        steps = b.steps();
+        b.end();
+    }
+    setup.feed_bytes = 0;
+    for (setup.cut_at_step = 1; setup.cut_at_step <= steps; ++setup.cut_at_step) {
+        INFO("cut at step " << setup.cut_at_step);
+        broker b(setup);
+        transcript(b);
+        b.end();
+    }
+}
+
+} // namespace fb::test
