@@ -133,14 +133,16 @@ std::string world::add_firmware(const std::string& version, const std::string& b
     return to_string(row.id);
 }
 
+// The answers below may come after the call returned, when the store is held: what they write to is shared.
+
 fota::trigger_answer world::trigger(const std::string& firmware_id, const std::vector<std::string>& devices,
                                     bool allow_downgrade) {
-    fota::trigger_answer out;
-    fota->trigger({firmware_id, devices, std::nullopt, allow_downgrade, "olga"}, now, [&](auto answer, const auto&) {
-        if (answer) out = std::move(*answer);
+    auto out = std::make_shared<fota::trigger_answer>();
+    fota->trigger({firmware_id, devices, std::nullopt, allow_downgrade, "olga"}, now, [out](auto answer, const auto&) {
+        if (answer) *out = std::move(*answer);
     });
     work();
-    return out;
+    return *out;
 }
 
 std::string world::update_to(const std::string& version, const std::string& device) {
@@ -150,18 +152,18 @@ std::string world::update_to(const std::string& version, const std::string& devi
 }
 
 int world::cancel(const std::string& update_id) {
-    int status = 0;
+    auto status = std::make_shared<int>(0);
     fota->cancel(update_id, "olga", now,
-                 [&](auto view, const fota::problem& why) { status = view ? 200 : why.status; });
+                 [status](auto view, const fota::problem& why) { *status = view ? 200 : why.status; });
     work();
-    return status;
+    return *status;
 }
 
 std::string world::explain(const std::string& device) {
-    std::string code;
+    auto code = std::make_shared<std::string>();
     fota->explain(device, now,
-                  [&](auto out, const fota::problem& why) { code = out ? out->reasons.at(0).code : why.reason; });
-    return code;
+                  [code](auto out, const fota::problem& why) { *code = out ? out->reasons.at(0).code : why.reason; });
+    return *code;
 }
 
 std::vector<published> world::commands() {
@@ -201,8 +203,9 @@ std::vector<storage::result_view> world::results(const std::string& device) {
 
 std::vector<std::string> world::history(const std::string& update_id) {
     std::vector<std::string> out;
-    for (const auto& e : *store.reader().events_of(storage::parse_id<storage::update_uuid>(update_id).value()))
-        out.push_back(storage::to_string(e.to_state));
+    const auto events = store.reader().events_of(storage::parse_id<storage::update_uuid>(update_id).value());
+    REQUIRE(events);
+    for (const auto& e : *events) out.push_back(storage::to_string(e.to_state));
     return out;
 }
 
