@@ -81,7 +81,7 @@ class chunk_source final : public image_source {
     std::string update_id_;
     std::uint32_t rid_ = 0;
     chunk_window window_;
-    unsigned repeats_ = 0; // without a byte in between
+    unsigned repeats_ = 0;                   // without a byte in between
     loop::clock::time_point ask_not_before_; // when throttled
     loop::timer_id silence_ = 0;
     loop::timer_id pause_ = 0;
