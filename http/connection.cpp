@@ -53,10 +53,9 @@ connection::connection(context& ctx, const router& table, net::async_stream stre
     , buffer_(buffer_bytes_max) {}
 
 task<void> connection::serve(std::shared_ptr<connection> self) {
-    if (co_await self->begin()) {
-        while (co_await self->one_request()) {
-        }
-    }
+    // Not `while (co_await ...)`: g++ 12 lays out the frame of a loop whose condition awaits wrongly, and crashes.
+    bool more = co_await self->begin();
+    while (more) more = co_await self->one_request();
     co_await self->end();
 }
 
