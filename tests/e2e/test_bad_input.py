@@ -31,9 +31,11 @@ class GoodPair:
             self.sent += 1
             self._stop.wait(0.005)
 
-    def check(self, case):
+    def stop(self):
         self._stop.set()
         self._thread.join()
+
+    def check(self, case):
         case.assertGreater(self.sent, 0)
         got = [int(self.subscriber.receive().payload) for _ in range(self.sent)]
         case.assertEqual(got, list(range(self.sent)))
@@ -103,6 +105,7 @@ class BadInput(Case):
         self.good = GoodPair(self, self.b)
 
     def tearDown(self):
+        self.good.stop()
         if not self.failed():
             self.good.check(self)
         super().tearDown()

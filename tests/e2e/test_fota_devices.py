@@ -15,7 +15,7 @@ IDS = ["dev1", "dev2", "dev3"]
 class Fleet:
     """fotabroker-fleet in the background."""
 
-    def __init__(self, b, *more, version="1.0.0"):
+    def __init__(self, b, *more, timeout_s=120):
         for device_id in IDS:
             pki.device(device_id)
         self.flash = os.path.join(b.directory, "flash")
@@ -23,12 +23,12 @@ class Fleet:
         self.process = subprocess.Popen(
             [os.environ["FB_FLEET"], "devices", "--broker", f"mqtts://127.0.0.1:{b.tls_port}", "--ca",
              pki.authority() + "/ca.crt", "--certs", pki.authority(), "--ids", ",".join(IDS), "--type", "sensor",
-             "--version", version, "--state-dir", self.flash, "--until-version", "1.1.0", "--timeout", "120", *more],
+             "--version", "1.0.0", "--state-dir", self.flash, "--until-version", "1.1.0", "--timeout", str(timeout_s), *more],
             stdout=self.log, stderr=subprocess.STDOUT)
 
     def wait(self):
         """The exit status, 0 when every device runs 1.1.0 and the gateway knows; and what they said."""
-        status = self.process.wait(3 * PATIENCE_S)
+        status = self.process.wait(5 * PATIENCE_S)
         self.log.seek(0)
         return status, self.log.read()
 

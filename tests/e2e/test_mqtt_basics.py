@@ -121,12 +121,12 @@ class Basics:
         c.close()
 
         def is_gone():
+            time.sleep(2)  # longer than the expiry that was asked for
             again = self.paho(self.b, "brief", clean=False, expiry_s=1, connect=False)
             session_present, _ = again.connect()
             again.close()
             return not session_present or None
 
-        time.sleep(2)  # the expiry that was asked for
         eventually(is_gone, "the session expires")
 
 

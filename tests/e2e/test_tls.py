@@ -3,29 +3,12 @@ that is not the device's, TLS 1.2 and 1.3 and nothing older."""
 
 import socket
 import ssl
-
-import paho.mqtt.client as mqtt
+import warnings
 
 from support import pki, raw
 from support.case import Case, main
 from support.mqtt import V311
-
-
-def connected(port, *, certificate=None, ca=None, minimum=None, maximum=None):
-    """A TLS connection on which the server has answered: reading forces TLS 1.3's late refusal of a certificate."""
-    context = ssl.create_default_context(cafile=(ca or pki.authority()) + "/ca.crt")
-    if certificate:
-        context.load_cert_chain(*certificate)
-    if minimum:
-        context.minimum_version = minimum
-    if maximum:
-        context.maximum_version = maximum
-    plain = socket.create_connection(("127.0.0.1", port), timeout=60)
-    try:
-        return context.wrap_socket(plain, server_hostname="127.0.0.1")
-    except BaseException:
-        plain.close()
-        raise
+from support.raw import RawClient
 
 
 class Tls(Case):
@@ -33,21 +16,19 @@ class Tls(Case):
         super().setUp()
         self.b = self.broker(tls=True, shards=2)
 
-    def refused(self, **options):
+    def refused(self, context):
+        """Reading forces TLS 1.3's late refusal of a certificate."""
         with self.assertRaises((ssl.SSLError, ConnectionError, EOFError)):
-            with connected(self.b.tls_port, **options) as s:
-                s.sendall(raw.connect("intruder"))
-                if not s.recv(1):
-                    raise EOFError
+            RawClient(self.b.tls_port, context, client_id="intruder")
 
-    def accepted(self, **options):
-        """Returns the CONNACK's reason code and the protocol version."""
-        client_id = options.pop("client_id", "dev1")
-        with connected(self.b.tls_port, **options) as s:
-            s.sendall(raw.connect(client_id))
-            data = s.recv(4096)
-            self.assertEqual(data[0] >> 4, raw.CONNACK)
-            return data[3], s.version()
+    def answer(self, context, client_id="dev1"):
+        """The CONNACK's reason code and the TLS version."""
+        c = RawClient(self.b.tls_port, context)
+        with c.socket:
+            c.send(raw.connect(client_id))
+            kind, _, body = c.receive()
+            self.assertEqual(kind, raw.CONNACK)
+            return body[1], c.socket.version()
 
     def still_serves(self):
         good = self.device(self.b, "dev1")
@@ -56,27 +37,27 @@ class Tls(Case):
         self.assertEqual(good.receive().payload, b"20")
 
     def test_without_a_certificate_nobody_gets_in(self):
-        self.refused()
+        self.refused(pki.client_context())
         self.still_serves()
 
     def test_a_certificate_of_a_foreign_ca_is_refused(self):
-        self.refused(certificate=pki.device("dev1", by="foreign"))
+        self.refused(pki.client_context("dev1", by="foreign"))
         self.still_serves()
 
     def test_the_log_says_who_was_refused_and_why(self):
-        self.refused(certificate=pki.device("dev1", by="foreign"))
+        self.refused(pki.client_context("dev1", by="foreign"))
         self.still_serves()
         self.assertRegex(self.b.log(), r"127\.0\.0\.1.*(certificate|verify)")
 
     def test_tls_1_2_and_1_3_work_and_1_1_does_not(self):
         v = ssl.TLSVersion
-        certificate = pki.device("dev1")
-        self.assertEqual(self.accepted(certificate=certificate, maximum=v.TLSv1_2), (0, "TLSv1.2"))
-        self.assertEqual(self.accepted(certificate=certificate, minimum=v.TLSv1_3), (0, "TLSv1.3"))
+        old, new = pki.client_context("dev1"), pki.client_context("dev1")
+        old.maximum_version, new.minimum_version = v.TLSv1_2, v.TLSv1_3
+        self.assertEqual(self.answer(old), (0, "TLSv1.2"))
+        self.assertEqual(self.answer(new), (0, "TLSv1.3"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_ciphers("ALL:@SECLEVEL=0")
-        import warnings
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version = context.maximum_version = v.TLSv1_1
@@ -85,12 +66,12 @@ class Tls(Case):
                 context.wrap_socket(plain)
 
     def test_the_client_id_must_be_the_devices_or_below_it(self):
-        certificate = pki.device("dev1")
-        self.assertEqual(self.accepted(certificate=certificate, client_id="dev1/logger")[0], 0)
-        self.assertEqual(self.accepted(certificate=certificate, client_id="")[0], 0)
+        context = pki.client_context("dev1")
+        self.assertEqual(self.answer(context, "dev1/logger")[0], 0)
+        self.assertEqual(self.answer(context, "")[0], 0)
         for wrong in ("dev2", "dev10", "dev1logger", "dev2/dev1"):
             with self.subTest(wrong):
-                self.assertEqual(self.accepted(certificate=certificate, client_id=wrong)[0], 0x85)
+                self.assertEqual(self.answer(context, wrong)[0], 0x85)
 
     def test_a_device_publishes_only_its_own_reports(self):
         dev1 = self.device(self.b, "dev1")
@@ -105,20 +86,15 @@ class Tls(Case):
         self.assertIn("device/dev2/status", self.b.log())
 
     def test_a_refused_publish_is_told_in_version_5_and_harmless_in_3_1_1(self):
-        codes = []
-        dev1 = self.device(self.b, "dev1", connect=False)
-        dev1.client.on_log = lambda *_: None
-        with connected(self.b.tls_port, certificate=pki.device("dev1")) as s:
-            s.sendall(raw.connect("dev1") + raw.publish("device/dev2/status", b"x", qos=1, packet_id=7))
-            data = b""
-            while len(data) < 2 or b"\x40" not in data:
-                data += s.recv(4096)
-            codes = data[data.rindex(b"\x40"):]
-        self.assertEqual(codes[2:5], b"\x00\x07\x87")
+        new = RawClient(self.b.tls_port, pki.client_context("dev1"), client_id="dev1")
+        new.send(raw.publish("device/dev2/status", b"x", qos=1, packet_id=7))
+        kind, _, body = new.receive()
+        self.assertEqual((kind, body[:3]), (raw.PUBACK, b"\x00\x07\x87"))
+        new.close()
         old = self.device(self.b, "dev1", version=V311)
         old.publish("device/dev2/status", b"x", qos=1)
         old.publish("device/dev1/event/e", b"x", qos=1)
-        self.assertEqual(old.client._state, mqtt.mqtt_cs_connected)
+        self.assertTrue(old.disconnects.empty())
 
     def test_a_device_subscribes_only_below_its_own_prefix(self):
         dev1 = self.device(self.b, "dev1")
@@ -129,7 +105,7 @@ class Tls(Case):
 
     def test_another_device_cannot_take_over_a_session(self):
         first = self.device(self.b, "dev1", clean=False, expiry_s=60)
-        self.assertNotEqual(self.accepted(certificate=pki.device("dev2"), client_id="dev1")[0], 0)
+        self.assertNotEqual(self.answer(pki.client_context("dev2"), "dev1")[0], 0)
         first.publish("device/dev1/event/e", b"still here")
 
     def test_plain_text_on_the_tls_port_disturbs_nobody(self):

@@ -38,7 +38,7 @@ class Case(unittest.TestCase):
         self.assertEqual(status, 0, "the broker's exit status after SIGTERM")
 
     def failed(self):
-        return any(error for _, error in self._outcome.errors)
+        return not self._outcome.success
 
     def paho(self, b, client_id="", **options):
         c = Paho(b.plain_port, client_id, **options)

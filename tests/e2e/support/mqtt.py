@@ -130,35 +130,31 @@ class mosquitto_sub:
     """mosquitto_sub in the background: its lines, once it is subscribed. -d makes it say so."""
 
     def __init__(self, port, *words):
+        self.said = []  # what -d says
+        self._subscribed = threading.Event()
+        self._messages = queue.Queue()
         self.process = subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "-p", str(port), *words],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.lines = queue.Queue()
-        self.said = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        self.wait_for(lambda line: line.startswith("Subscribed") or "SUBACK" in line)
+        if not self._subscribed.wait(PATIENCE_S):
+            raise AssertionError("mosquitto_sub said: " + "\n".join(self.said))
 
     def _read(self):
         for line in self.process.stdout:
-            self.lines.put(line.rstrip("\n"))
-        self.lines.put(None)
-
-    def wait_for(self, accept):
-        while True:
-            try:
-                line = self.lines.get(timeout=PATIENCE_S)
-            except queue.Empty:
-                line = None
-            if line is None:
-                raise AssertionError("mosquitto_sub said: " + "\n".join(self.said))
-            self.said.append(line)
-            if accept(line):
-                return line
+            if line.startswith(("Client ", "Subscribed")):
+                self.said.append(line)
+                if line.startswith("Subscribed"):
+                    self._subscribed.set()
+            else:
+                self._messages.put(line.rstrip("\n"))
 
     def messages(self, count):
-        """The next `count` lines that are messages, not what -d says."""
-        noise = ("Client ", "Subscribed", "Sending", "Received")
-        return [self.wait_for(lambda line: not line.startswith(noise)) for _ in range(count)]
+        """The next `count` messages."""
+        try:
+            return [self._messages.get(timeout=PATIENCE_S) for _ in range(count)]
+        except queue.Empty:
+            raise AssertionError("mosquitto_sub said: " + "".join(self.said)) from None
 
     def end(self):
         self.process.terminate()

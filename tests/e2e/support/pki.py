@@ -2,6 +2,7 @@
 
 import functools
 import os
+import ssl
 import subprocess
 import tempfile
 
@@ -27,3 +28,11 @@ def device(device_id, by="own"):
     out = authority(by)
     _cert("device", device_id, "--ca", out, "--out", out)
     return os.path.join(out, device_id + ".crt"), os.path.join(out, device_id + ".key")
+
+
+def client_context(device_id=None, by="own"):
+    """What a client needs for TLS with our server; with a device id, its certificate too."""
+    context = ssl.create_default_context(cafile=authority() + "/ca.crt")
+    if device_id:
+        context.load_cert_chain(*device(device_id, by))
+    return context

@@ -52,10 +52,12 @@ def subscribe(topic_filter, qos=0, packet_id=1, version=5):
 
 
 class RawClient:
-    def __init__(self, port, **options):
-        """With options: sends CONNECT with them and takes the CONNACK."""
+    def __init__(self, port, tls=None, **options):
+        """With options: sends CONNECT with them and takes the CONNACK. `tls`: an ssl.SSLContext."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         if options:
             self.send(connect(**options))
             kind, _, body = self.receive()
