@@ -125,6 +125,10 @@ fota_thread::~fota_thread() {
 
 void fota_thread::post(call c) { impl_->push(std::move(c)); }
 
+void fota_thread::submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) {
+    impl_->writer.submit(std::move(op), std::move(done));
+}
+
 std::size_t fota_thread::pending() const {
     std::lock_guard lock(impl_->mutex);
     return impl_->queue.size() + impl_->in_hand;

@@ -23,6 +23,9 @@ class fota_thread {
     ~fota_thread(); // runs what was posted, waits for the store, stops
 
     void post(call c);
+    /// Hands an operation to the store's writer, for those who have something of their own to keep (tokens, idempotency
+    /// keys). `done` runs on the writer's thread.
+    void submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done);
     /// Calls waiting: back-pressure for the broker's side.
     std::size_t pending() const;
 

@@ -38,4 +38,12 @@ result<publish> decode_publish(const frame& f, version v, bool from_client) {
     });
 }
 
+result<publish_properties> decode_forward_block(std::string_view block) {
+    publish_properties p;
+    cursor in({}, version::v5);
+    read_forward_block(in, block, p);
+    if (!in.ok()) return in.error();
+    return p;
+}
+
 } // namespace fb::proto

@@ -113,9 +113,12 @@ void skip_value(cursor& block, property& p) noexcept {
 } // namespace
 
 property_reader::property_reader(cursor& outer, property_place place) noexcept
+    : property_reader(outer, outer.take(outer.varint(v5_only("v5[MQTT-2.2.2-1]")), v5_only("v5 2.2.2.1")), place) {}
+
+property_reader::property_reader(cursor& outer, std::string_view block, property_place place) noexcept
     : outer_(outer)
     , place_(place)
-    , block_(outer.take(outer.varint(v5_only("v5[MQTT-2.2.2-1]")), v5_only("v5 2.2.2.1")))
+    , block_(block)
     , rest_(block_, version::v5) {}
 
 bool property_reader::next(property& p) noexcept {

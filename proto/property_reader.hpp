@@ -26,6 +26,8 @@ class property_reader {
   public:
     /// Takes the length and the block off `outer`; failures are reported there.
     property_reader(cursor& outer, property_place place) noexcept;
+    /// Reads a block that stands by itself, without its length; failures are reported to `outer`.
+    property_reader(cursor& outer, std::string_view block, property_place place) noexcept;
 
     bool next(property& p) noexcept;
     std::string_view block() const noexcept { return block_; }
@@ -47,6 +49,7 @@ bool next_user_property(cursor& accepted, property& p) noexcept;
 void read_properties(cursor& in, connect_properties& p) noexcept;
 void read_properties(cursor& in, connack_properties& p) noexcept;
 void read_properties(cursor& in, publish_properties& p, bool from_client);
+void read_forward_block(cursor& in, std::string_view block, publish_properties& p);
 void read_properties(cursor& in, ack_properties& p, packet_type type) noexcept;
 void read_properties(cursor& in, subscribe_properties& p) noexcept;
 void read_properties(cursor& in, user_properties& p) noexcept; // of an UNSUBSCRIBE

@@ -89,6 +89,14 @@ void read_properties(cursor& in, publish_properties& out, bool from_client) {
     }
 }
 
+void read_forward_block(cursor& in, std::string_view block, publish_properties& out) {
+    property_reader reader(in, block, place_of(packet_type::publish));
+    out.block = reader.block();
+    for (property p; reader.next(p);) {
+        if (!store_message_property(in, p, out)) out.user = user_properties(reader.block());
+    }
+}
+
 void read_will_properties(cursor& in, will& out) noexcept {
     if (!in.is_v5()) return;
     property_reader reader(in, property_place::will);

@@ -29,7 +29,7 @@ struct message_record {
     std::string_view properties; // MQTT 5 properties passed on unaltered, encoded
     std::uint8_t quality = 0;    // QoS it was published with
     unix_ms expires_at = 0;
-    std::string_view publisher; // client id, for no-local after a restart; may be empty
+    std::uint64_t publisher = 0; // number of the session that published it, for no-local; 0: nobody
     std::shared_ptr<const void> owner;
 };
 

@@ -18,18 +18,16 @@ struct stored_message {
         : topic(m.topic)
         , payload(m.payload)
         , properties(m.properties)
-        , publisher(m.publisher)
         , record(m) {
         record.topic = topic;
         record.payload = payload;
         record.properties = properties;
-        record.publisher = publisher;
         record.owner.reset();
     }
     stored_message(const stored_message&) = delete;
     stored_message& operator=(const stored_message&) = delete;
 
-    const std::string topic, payload, properties, publisher;
+    const std::string topic, payload, properties;
     message_record record; // views of the above
 };
 using message_pointer = std::shared_ptr<const stored_message>;

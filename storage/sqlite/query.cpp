@@ -39,6 +39,8 @@ status query::run() {
     return ended();
 }
 
+std::int64_t query::integer_at(int column) const { return sqlite3_column_int64(statement_, column); }
+
 std::string_view query::view(int column) const {
     const void* bytes = sqlite3_column_blob(statement_, column);
     return {static_cast<const char*>(bytes), std::size_t(sqlite3_column_bytes(statement_, column))};

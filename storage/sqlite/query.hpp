@@ -51,6 +51,7 @@ class query {
         return *this;
     }
     std::string_view view(int column) const; // text or blob as bytes
+    std::int64_t integer_at(int column) const;
 
   private:
     template <class T>

@@ -238,7 +238,7 @@ void read_message(query& q, message_record& m, int first_column) {
     m.topic = q.view(first_column + 1);
     m.payload = q.view(first_column + 2);
     m.properties = q.view(first_column + 3);
-    m.publisher = q.view(first_column + 4);
+    m.publisher = static_cast<std::uint64_t>(q.integer_at(first_column + 4));
 }
 
 result<std::vector<std::uint64_t>> sqlite_session_store::load_sessions(const session_loader& loader) {

@@ -16,7 +16,7 @@ CREATE TABLE messages (
     properties BLOB NOT NULL,
     quality    INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
-    publisher  TEXT NOT NULL
+    publisher  INTEGER NOT NULL
 );
 CREATE TABLE sessions (
     number       INTEGER PRIMARY KEY,

@@ -10,7 +10,7 @@ namespace {
 std::string text_of(const message_record& m) {
     return std::to_string(m.id) + ' ' + std::string(m.topic) + '=' + std::string(m.payload) + '/' +
            std::string(m.properties) + " q" + std::to_string(m.quality) + " x" + std::to_string(m.expires_at) + " by " +
-           std::string(m.publisher);
+           std::to_string(m.publisher);
 }
 
 std::string text_of(const session_record& s) {
@@ -121,7 +121,7 @@ TEST_CASE_TEMPLATE("everything of a session comes back in order", Engine, FB_STO
     rich.properties = binary;
     rich.quality = 2;
     rich.expires_at = 99;
-    rich.publisher = "press";
+    rich.publisher = 77;
     enqueue second_in_queue = queued(1, 8, rich);
     second_in_queue.row.retain = true;
     second_in_queue.row.packet_id = 65535;

@@ -1,0 +1,35 @@
+// The data directory: state.db, fota.db, admin.token, blobs/, keys/ and the lock that makes it one process's own.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "storage/fota_store.hpp"
+
+namespace fb::app {
+
+class data_directory {
+  public:
+    /// Creates it (0700) and locks it; throws std::runtime_error that names the directory and who holds it.
+    explicit data_directory(std::filesystem::path path);
+    ~data_directory();
+    data_directory(const data_directory&) = delete;
+    data_directory& operator=(const data_directory&) = delete;
+
+    const std::filesystem::path& path() const noexcept { return path_; }
+    std::filesystem::path state_db() const { return path_ / "state.db"; }
+    std::filesystem::path fota_db() const { return path_ / "fota.db"; }
+    std::filesystem::path blobs() const { return path_ / "blobs"; }
+    std::filesystem::path admin_token() const { return path_ / "admin.token"; }
+
+    /// The HMAC key of download URLs, made at the first start (keys/url.key, 0600).
+    std::string url_key() const;
+    /// admin.token exists and works: made at the first start, put right when file or row is missing.
+    void ensure_admin_token(storage::fota_store& store) const;
+
+  private:
+    std::filesystem::path path_;
+    int lock_ = -1;
+};
+
+} // namespace fb::app

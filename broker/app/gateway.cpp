@@ -1,0 +1,203 @@
+#include "broker/app/gateway.hpp"
+
+#include <algorithm>
+#include <map>
+#include <spdlog/spdlog.h>
+#include <stdexcept>
+#include <thread>
+#include <unistd.h>
+
+#include "broker/app/state_records.hpp"
+#include "broker/app/time_now.hpp"
+#include "broker/app/version.hpp"
+#include "broker/net/listen_socket.hpp"
+#include "certs/identity.hpp"
+#include "storage/open.hpp"
+
+namespace fb::app {
+namespace {
+
+template <class T>
+T value_or_throw(storage::result<T> r) {
+    if (!r) throw std::runtime_error(r.err().text);
+    return std::move(*r);
+}
+
+core::durability to_core(durability_class c) {
+    switch (c) {
+    case durability_class::none: return core::durability::none;
+    case durability_class::batched: return core::durability::batched;
+    case durability_class::automatic:
+    case durability_class::strict: return core::durability::strict;
+    }
+    return core::durability::strict;
+}
+
+/// Port 0 has to become a real one before download URLs are made.
+void take_free_port(endpoint& url) {
+    if (url.port == 0) ::close(net::open_listener(url.host, url.port, false));
+}
+
+} // namespace
+
+gateway::gateway(const config& c)
+    : config_(c)
+    , data_(config_.data_dir)
+    , joint_(config_.fota.payload_bytes_max) {
+    const std::uint64_t files = net::raise_file_limit();
+    if (config_.limits.connections_max + 256 > files) {
+        spdlog::info("the limit of open files is {}: at most about {} connections, not connections_max = {}", files, files - 256,
+                     config_.limits.connections_max);
+    }
+    if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency());
+    for (http_listener& l : config_.http.listeners) take_free_port(l.url);
+    open_stores();
+    make_broker();
+    load_state();
+    writer_ = std::make_unique<state_writer>(*session_store_);
+    writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
+    fota::settings settings = config_.fota;
+    settings.public_url = public_url();
+    settings.url_key = data_.url_key();
+    joint_.connect(*broker_);
+    fota_ = std::make_unique<fota::fota_thread>(std::move(settings), joint_, *fota_store_, *blobs_);
+    joint_.connect(*fota_);
+    make_http();
+    broker_->start();
+}
+
+gateway::~gateway() {
+    http_.reset();
+    if (broker_) broker_->stop();
+    fota_.reset();
+    writer_.reset();
+}
+
+void gateway::open_stores() {
+    fota_store_ = value_or_throw(storage::open_sqlite_fota_store(data_.fota_db()));
+    data_.ensure_admin_token(*fota_store_);
+    auto state = value_or_throw(storage::open_sqlite_session_store(data_.state_db()));
+    if (state.put_aside) {
+        spdlog::error("{} was damaged and has been put aside as {}; sessions, queues and retained messages begin anew",
+                      data_.state_db().string(), state.put_aside->string());
+    }
+    session_store_ = std::move(state.store);
+    blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
+}
+
+void gateway::make_broker() {
+    net::broker_settings settings;
+    for (const mqtt_listener& l : config_.listeners) {
+        net::listener_settings out;
+        out.host = l.url.host;
+        out.port = l.url.port;
+        out.allow_anonymous = l.allow_anonymous;
+        out.identity_from_client_id = l.identity == device_identity::client_id;
+        if (l.url.tls()) {
+            const auto clients = client_certificates_of(l.tls, l.allow_anonymous);
+            out.tls = std::make_shared<certs::tls_context>(tls_settings_of(config_, l.tls, clients));
+        }
+        settings.listeners.push_back(std::move(out));
+    }
+    settings.engine.shard_count = static_cast<core::shard_id>(config_.shards);
+    settings.engine.limits = config_.limits;
+    settings.engine.acl = core::acl(config_.acl);
+    settings.engine.otherwise = to_core(config_.durability);
+    settings.engine.valid_device_id = [](std::string_view id) { return certs::valid_device_id(id); };
+    settings.local_filters = fota_filters();
+
+    // Numbers above everything stored: known before the engines are made, so the store is read once for them.
+    restored_ = value_or_throw(session_store_->load({}));
+    settings.engine.first_session_number = restored_.session + 1;
+    settings.engine.first_message_id = restored_.message + 1;
+
+    net::broker_hooks hooks;
+    hooks.persist = [this](core::shard_id shard, core::persist_batch batch) { writer_->submit(shard, std::move(batch)); };
+    hooks.on_local = [this](core::local_delivery&& d) { joint_.on_local(std::move(d)); };
+    hooks.on_peer = [this](core::peer_event&& e) { joint_.on_peer(std::move(e)); };
+    broker_ = std::make_unique<net::broker>(std::move(settings), std::move(hooks));
+    broker_->bind();
+}
+
+void gateway::load_state() {
+    const core::instant now = time_now();
+    std::map<std::uint64_t, core::restored_session> sessions;
+    std::map<std::uint64_t, core::message_ptr> messages; // queued in several sessions, one in memory
+    std::size_t queued = 0;
+    std::size_t retained = 0;
+    storage::session_loader loader;
+    loader.on_session = [&](storage::session_record s) { sessions.emplace(s.number, to_session(s)); };
+    loader.on_subscription = [&](storage::subscription_record s) {
+        sessions[s.session].subscriptions.push_back(to_subscription(s));
+    };
+    loader.on_queued = [&](storage::queue_record q, const storage::message_record& m) {
+        auto& known = messages[m.id];
+        if (!known) known = to_message(m, q.retain, now);
+        sessions[q.session].queue.push_back(to_delivery(q, known));
+        ++queued;
+    };
+    loader.on_received = [&](std::uint64_t session, std::uint16_t id) { sessions[session].received.push_back(id); };
+    loader.on_retained = [&](std::uint64_t version, const storage::message_record& m) {
+        broker_->restore_retained(to_message(m, true, now), version);
+        ++retained;
+    };
+    value_or_throw(session_store_->load(loader));
+    const std::size_t count = sessions.size();
+    for (auto& [number, s] : sessions) broker_->restore(std::move(s));
+    if (count + retained > 0) {
+        spdlog::info("state.db: {} sessions, {} queued messages, {} retained messages", count, queued, retained);
+    }
+}
+
+std::string gateway::public_url() {
+    return public_url_of(config_, config_.http.listeners.empty() ? std::uint16_t{0} : config_.http.listeners.front().url.port);
+}
+
+void gateway::make_http() {
+    if (config_.http.listeners.empty()) return;
+    http::settings settings = config_.http.server;
+    settings.version = program_version;
+    settings.public_url = public_url();
+    for (const http_listener& l : config_.http.listeners) {
+        http::listener_settings out;
+        out.host = l.url.host;
+        out.port = l.url.port;
+        if (l.url.tls()) {
+            // Devices may show their certificate for downloads; people with tokens have none.
+            const auto clients = l.tls.client_ca.empty() ? certs::client_certificates::none : certs::client_certificates::optional;
+            out.tls = std::make_shared<certs::tls_context>(tls_settings_of(config_, l.tls, clients));
+        }
+        settings.listeners.push_back(std::move(out));
+    }
+    http_ = std::make_unique<http::server>(std::move(settings), *fota_, *fota_store_, *blobs_, [this](auto op, auto done) {
+        fota_->submit(std::move(op), std::move(done));
+    });
+    http_->add_health_check({"state_store", [this] { return writer_->health(); }});
+    http_->add_metrics([this](std::string& out) {
+        broker_->append_metrics(out);
+        out += "# HELP fotabroker_state_commits_total Commits of state.db\n# TYPE fotabroker_state_commits_total counter\n";
+        out += "fotabroker_state_commits_total " + std::to_string(writer_->commits()) + "\n";
+        out += "# HELP fotabroker_state_operations_total Operations in them\n# TYPE fotabroker_state_operations_total counter\n";
+        out += "fotabroker_state_operations_total " + std::to_string(writer_->operations()) + "\n";
+    });
+    http_->start();
+}
+
+std::vector<std::string> gateway::description() const {
+    std::vector<std::string> lines{std::string("fotabroker ") + program_version};
+    const auto urls = broker_->urls();
+    for (std::size_t i = 0; i < urls.size(); ++i) {
+        const mqtt_listener& l = config_.listeners[i];
+        const char* who = l.allow_anonymous ? (l.url.tls() ? "client certificate optional" : "anonymous clients allowed, for trying things")
+                                            : "client certificate required";
+        lines.push_back("  mqtt   " + urls[i] + "  (" + who + ")");
+    }
+    if (http_) {
+        for (const std::string& url : http_->urls()) lines.push_back("  http   " + url + "/api/v1");
+    }
+    lines.push_back("  data   " + std::filesystem::absolute(data_.path()).string());
+    lines.push_back("  token  " + std::filesystem::absolute(data_.admin_token()).string() + "  (admin; keep it secret)");
+    return lines;
+}
+
+} // namespace fb::app

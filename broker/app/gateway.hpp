@@ -1,0 +1,48 @@
+// Everything that runs, put together: stores, broker, FOTA, HTTP, and the order in which they start and stop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/app/config.hpp"
+#include "broker/app/data_directory.hpp"
+#include "broker/app/fota_joint.hpp"
+#include "broker/app/state_writer.hpp"
+#include "broker/net/broker.hpp"
+#include "fota/fota_thread.hpp"
+#include "http/server.hpp"
+#include "storage/session_store.hpp"
+
+namespace fb::app {
+
+class gateway {
+  public:
+    /// Starts; throws std::runtime_error whose text names the thing at fault. Listens when it returns.
+    explicit gateway(const config& c);
+    ~gateway(); // stops: HTTP, then the broker, then FOTA, then the writers
+
+    /// For people: where it listens, where the data are.
+    std::vector<std::string> description() const;
+
+  private:
+    void open_stores();
+    void make_broker();
+    void load_state();
+    void make_http();
+    std::string public_url();
+
+    config config_;
+    data_directory data_;
+    std::unique_ptr<storage::fota_store> fota_store_;
+    std::unique_ptr<storage::session_store> session_store_;
+    storage::session_counters restored_;
+    std::optional<storage::blob_files> blobs_;
+    fota_joint joint_;
+    std::unique_ptr<net::broker> broker_;
+    std::unique_ptr<state_writer> writer_;
+    std::unique_ptr<fota::fota_thread> fota_;
+    std::unique_ptr<http::server> http_;
+};
+
+} // namespace fb::app

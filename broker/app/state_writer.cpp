@@ -1,0 +1,118 @@
+#include "broker/app/state_writer.hpp"
+
+#include <algorithm>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include "broker/app/state_records.hpp"
+#include "broker/app/time_now.hpp"
+
+namespace fb::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto lazy_delay = 50ms;
+constexpr auto retry_first = 100ms;
+constexpr auto retry_most = 2000ms;
+constexpr auto stop_patience = 5s;
+
+} // namespace
+
+state_writer::state_writer(storage::session_store& store)
+    : store_(store)
+    , thread_([this] { run(); }) {
+    ::pthread_setname_np(thread_.native_handle(), "fb-state-store");
+}
+
+state_writer::~state_writer() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+void state_writer::submit(core::shard_id shard, core::persist_batch batch) {
+    bool wake = false;
+    {
+        const std::lock_guard lock(mutex_);
+        wake = queue_.empty() || (batch.urgent && !urgent_);
+        if (queue_.empty()) lazy_since_ = std::chrono::steady_clock::now();
+        urgent_ |= batch.urgent;
+        queue_.push_back({shard, std::move(batch)});
+    }
+    if (wake) wake_.notify_one();
+}
+
+std::pair<bool, std::string> state_writer::health() const {
+    const std::lock_guard lock(mutex_);
+    return {trouble_.empty(), trouble_.empty() ? "writing" : trouble_};
+}
+
+void state_writer::run() {
+    for (std::vector<item> taken; wait_for_work(taken); taken.clear()) commit(taken);
+}
+
+/// False when stopping and nothing is left.
+bool state_writer::wait_for_work(std::vector<item>& taken) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (!urgent_ && !stopping_) wake_.wait_until(lock, lazy_since_ + lazy_delay, [this] { return stopping_ || urgent_; });
+    if (queue_.empty()) return false;
+    taken.swap(queue_);
+    urgent_ = false;
+    return true;
+}
+
+void state_writer::commit(std::vector<item>& taken) {
+    const core::instant now = time_now();
+    std::vector<storage::session_operation> operations;
+    for (const item& i : taken) {
+        for (const auto& op : i.batch.operations) operations.push_back(to_storage(op, now));
+    }
+    if (!apply(operations)) return;
+    commits_.fetch_add(1, std::memory_order_relaxed);
+    operations_.fetch_add(operations.size(), std::memory_order_relaxed);
+    if (!committed_) return;
+    for (auto at = taken.begin(); at != taken.end(); ++at) { // the last serial of each shard says it all
+        const bool later = std::any_of(at + 1, taken.end(), [&](const item& i) { return i.shard == at->shard; });
+        if (!later) committed_(at->shard, at->batch.serial);
+    }
+}
+
+bool state_writer::apply(const std::vector<storage::session_operation>& operations) {
+    auto pause = std::chrono::milliseconds(retry_first);
+    std::chrono::steady_clock::time_point give_up{};
+    for (;;) {
+        const auto done = store_.apply(operations);
+        std::unique_lock lock(mutex_);
+        if (done) {
+            if (!trouble_.empty()) spdlog::info("state store: writing again");
+            trouble_.clear();
+            return true;
+        }
+        if (trouble_ != done.err().text) {
+            spdlog::error("state store: {}; acknowledgements wait until it can be written again", done.err().text);
+        }
+        trouble_ = done.err().text;
+        if (stopping_) {
+            const auto at = std::chrono::steady_clock::now();
+            if (give_up == std::chrono::steady_clock::time_point{}) give_up = at + stop_patience;
+            if (at >= give_up) {
+                spdlog::error("state store: stopped with {} operations not written", operations.size());
+                return false;
+            }
+        }
+        wake_.wait_for(lock, pause, [this] { return stopping_; });
+        if (stopping_) pause = std::chrono::milliseconds(retry_first);
+        else pause = std::min<std::chrono::milliseconds>(pause * 2, retry_most);
+        if (stopping_) {
+            lock.unlock();
+            std::this_thread::sleep_for(retry_first);
+        }
+    }
+}
+
+} // namespace fb::app

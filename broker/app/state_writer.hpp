@@ -1,0 +1,64 @@
+// The one writer of state.db: takes the shards' batches, commits them in groups, tells each shard how far it is durable.
+//
+// submit() may be called from any shard; `committed` is called on the writer's thread. A batch nobody waits for may be
+// delayed by `lazy_delay`, to share a sync with others. When the disk refuses, the batch is tried again until it goes:
+// nothing is dropped, nothing overtakes, and acknowledgements wait (the engines' ack_wait_max bounds that).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "broker/core/clock.hpp"
+#include "broker/core/handles.hpp"
+#include "broker/core/persist.hpp"
+#include "storage/session_store.hpp"
+
+namespace fb::app {
+
+class state_writer {
+  public:
+    using committed_function = std::function<void(core::shard_id, std::uint64_t serial)>;
+
+    explicit state_writer(storage::session_store& store);
+    ~state_writer(); // commits what was submitted (or gives up after `stop_patience`), then ends
+
+    /// Before the first submit().
+    void on_committed(committed_function f) { committed_ = std::move(f); }
+    void submit(core::shard_id shard, core::persist_batch batch);
+
+    /// False with words while the store refuses.
+    std::pair<bool, std::string> health() const;
+    std::uint64_t commits() const noexcept { return commits_.load(std::memory_order_relaxed); }
+    std::uint64_t operations() const noexcept { return operations_.load(std::memory_order_relaxed); }
+
+  private:
+    struct item {
+        core::shard_id shard;
+        core::persist_batch batch;
+    };
+    void run();
+    bool wait_for_work(std::vector<item>& taken);
+    void commit(std::vector<item>& taken);
+    bool apply(const std::vector<storage::session_operation>& operations);
+
+    storage::session_store& store_;
+    committed_function committed_;
+    std::atomic<std::uint64_t> commits_{0};
+    std::atomic<std::uint64_t> operations_{0};
+
+    mutable std::mutex mutex_; // protects what follows
+    std::condition_variable wake_;
+    std::vector<item> queue_;
+    bool urgent_ = false;
+    bool stopping_ = false;
+    std::string trouble_; // what the store last said; empty: well
+    std::chrono::steady_clock::time_point lazy_since_;
+    std::thread thread_;
+};
+
+} // namespace fb::app
