@@ -19,13 +19,13 @@ Document parse_object(const std::string& text) {
 
 /// Puts a member in; true when that changed something.
 bool put(Document& document, const char* key, Value value) {
-    const auto found = document.FindMember(key);
-    if (found == document.MemberEnd()) {
+    if (!document.HasMember(key)) {
         document.AddMember(Value(key, document.GetAllocator()), value, document.GetAllocator());
         return true;
     }
-    if (found->value == value) return false;
-    found->value = value;
+    auto& held = document[key];
+    if (held == value) return false;
+    held = value;
     return true;
 }
 

@@ -378,7 +378,8 @@ TEST_CASE("a malformed report is answered as such, counted and changes nothing")
         {"fw/get", R"({"rid":1,"offset":0,"length":4096,"count":0})"},
         {"fw/get", R"({"rid":1,"offset":0})"},
     };
-    for (const auto& [topic, payload] : table) {
+    for (const auto& row : table) {
+        const auto &topic = row.first, &payload = row.second;
         CAPTURE(topic);
         CAPTURE(payload.substr(0, 100));
         CHECK(w.acked(w.publish("dev1", "device/dev1/" + topic, payload), verdict::malformed));

@@ -131,19 +131,19 @@ TEST_CASE("each state has its time-out and its code") {
         std::chrono::seconds limit;
         const char* code;
     };
-    for (const auto& [state, limit, code] :
+    for (const auto& r :
          {row{update_state::accepted, 30min, "not_started"}, row{update_state::downloading, 60min, "download_stalled"},
           row{update_state::downloaded, 24h, "not_installed"}, row{update_state::installing, 60min, "install_timeout"},
           row{update_state::verifying, 30min, "lost_after_update"}}) {
-        CAPTURE(code);
+        CAPTURE(r.code);
         world w;
         w.come("dev1");
         const auto id = w.update_to("1.1.0", "dev1");
-        bring(w, id, state);
-        w.wait(limit - 1s);
-        CHECK(w.state(id) == state);
+        bring(w, id, r.state);
+        w.wait(r.limit - 1s);
+        CHECK(w.state(id) == r.state);
         w.wait(1s);
-        CHECK(w.update(id).row.error_code == code);
+        CHECK(w.update(id).row.error_code == r.code);
         CHECK(w.update(id).row.attempt == 2);
     }
 }
