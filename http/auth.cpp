@@ -52,7 +52,8 @@ task<std::optional<problem>> authenticate(context& ctx, request& r) {
     if (known) {
         row = known->row;
     } else {
-        auto found = co_await ctx.on_pool([hash](storage::fota_reader& reader) { return reader.find_token(hash); });
+        auto job = ctx.on_pool([hash](storage::fota_reader& reader) { return reader.find_token(hash); });
+        auto found = co_await std::move(job);
         if (!found) co_return from_storage(found.err());
         row = *found;
         ctx.tokens.put(hash, row, now);

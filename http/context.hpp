@@ -51,7 +51,8 @@ struct context {
         , pool(p)
         , events(e) {}
 
-    /// Runs on a pool thread: `job(reader)`.
+    /// Runs on a pool thread: `job(reader)`. To be awaited in a statement of its own: g++ 12 copies a closure bit by
+    /// bit that is a temporary of an awaiting expression, and destroys it twice.
     template <class Job>
     task<std::invoke_result_t<Job&, storage::fota_reader&>> on_pool(Job job) {
         using value = std::invoke_result_t<Job&, storage::fota_reader&>;
@@ -59,7 +60,7 @@ struct context {
         std::function<void(bridge::answer<value>)> start = [this, shared](bridge::answer<value> done) {
             pool.post([shared, done](storage::fota_reader& reader) { done((*shared)(reader)); });
         };
-        co_return co_await to.wait_for_ever<value>(std::move(start));
+        return to.wait_for_ever<value>(std::move(start));
     }
 
     /// Asks the service: `call(service, now, reply)`. 503 when it does not answer in time.

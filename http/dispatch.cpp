@@ -109,7 +109,8 @@ constexpr std::chrono::hours keys_kept{24};
 task<void> prune(context& ctx, storage::timestamp now, bool at_once) {
     if (!at_once && now - ctx.keys_pruned_at < std::chrono::hours(1)) co_return;
     ctx.keys_pruned_at = now;
-    co_await ctx.commit(storage::prune_idempotency{now - keys_kept});
+    storage::fota_operation old_keys = storage::prune_idempotency{now - keys_kept};
+    co_await ctx.commit(std::move(old_keys));
 }
 
 struct key_in_work {
@@ -128,8 +129,8 @@ struct key_in_work {
 task<void> keep(context& ctx, const std::string& key, const std::string& hash, const response& r,
                 storage::timestamp now) {
     if (!worth_keeping(r)) co_return;
-    const storage::save_idempotency save{{key, hash, r.status, r.body, now}};
-    const auto outcome = co_await ctx.commit(save);
+    storage::fota_operation save = storage::save_idempotency{{key, hash, r.status, r.body, now}};
+    const auto outcome = co_await ctx.commit(std::move(save));
     if (!outcome || !*outcome)
         spdlog::warn("http: an Idempotency-Key could not be stored: {}",
                      outcome ? outcome->err().text : std::string("the database did not answer in time"));
@@ -151,7 +152,8 @@ task<response> once(context& ctx, const request& r, std::string request_hash,
                                     {{"Retry-After", "1"}}});
     const key_in_work guard(ctx.keys_in_work, key);
     const auto now = wall_clock();
-    auto found = co_await ctx.on_pool([key](storage::fota_reader& reader) { return reader.find_idempotency(key); });
+    auto job = ctx.on_pool([key](storage::fota_reader& reader) { return reader.find_idempotency(key); });
+    auto found = co_await std::move(job);
     if (!found) co_return problem_response(from_storage(found.err()));
     const bool expired = *found && now - (**found).created_at >= keys_kept;
     if (*found && !expired) {

@@ -34,8 +34,9 @@ class blob_source : public body_source {
         if (due()) book();
         if (written_ == end_) co_return std::string_view{};
         const auto wanted = std::min<std::size_t>(block_.size(), static_cast<std::size_t>(end_ - written_));
-        auto got = co_await ctx_.on_pool(
+        auto job = ctx_.on_pool(
             [this, wanted](storage::fota_reader&) { return blob_.read(written_, std::span(block_.data(), wanted)); });
+        auto got = co_await std::move(job);
         if (!got || *got != wanted) co_return std::nullopt; // the length has been announced: only a cut is honest
         handed_out_ = static_cast<std::int64_t>(wanted);
         co_return std::string_view(block_.data(), wanted);
@@ -145,8 +146,8 @@ task<response> download_firmware(context& ctx, request& r) {
                                     "the file has " + std::to_string(row.size) + " bytes",
                                     {{"Content-Range", "bytes */" + std::to_string(row.size)}}});
     }
-    auto blob =
-        co_await ctx.on_pool([&blobs = ctx.blobs, sha256](storage::fota_reader&) { return blobs.open_blob(sha256); });
+    auto job = ctx.on_pool([&blobs = ctx.blobs, sha256](storage::fota_reader&) { return blobs.open_blob(sha256); });
+    auto blob = co_await std::move(job);
     if (!blob || blob->size() != row.size)
         co_return problem_response(
             {500, "artifact_missing", "the firmware's file is missing or damaged on this gateway"});

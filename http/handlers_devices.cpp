@@ -44,7 +44,8 @@ or_problem<storage::patch_device> parse_patch(const request& r) {
 task<response> list_devices(context& ctx, request& r) {
     auto q = list_query_of(r);
     if (!q) co_return problem_response(q.why());
-    auto page = co_await ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_devices(q); });
+    auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_devices(q); });
+    auto page = co_await std::move(job);
     if (!page) co_return problem_response(from_storage(page.err()));
     std::vector<std::string> ids;
     for (const auto& row : page->items) ids.push_back(row.device_id);
@@ -56,7 +57,8 @@ task<response> list_devices(context& ctx, request& r) {
 
 task<response> get_device(context& ctx, request& r) {
     const auto& id = r.parameters[0];
-    auto row = co_await ctx.on_pool([id](storage::fota_reader& reader) { return reader.find_device(id); });
+    auto job = ctx.on_pool([id](storage::fota_reader& reader) { return reader.find_device(id); });
+    auto row = co_await std::move(job);
     if (!row) co_return problem_response(from_storage(row.err()));
     if (!*row) co_return problem_response(no_device(id));
     co_return co_await device_response(ctx, std::move(**row));

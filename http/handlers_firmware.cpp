@@ -19,7 +19,8 @@ response firmware_response(const context& ctx, const storage::firmware& row) {
 task<response> list_firmwares(context& ctx, request& r) {
     auto q = list_query_of(r);
     if (!q) co_return problem_response(q.why());
-    auto page = co_await ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_firmwares(q); });
+    auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_firmwares(q); });
+    auto page = co_await std::move(job);
     if (!page) co_return problem_response(from_storage(page.err()));
     co_return page_response(
         *page, [&](json_text& out, const storage::firmware& row) { write(out, row, ctx.config.public_url); });
@@ -28,7 +29,8 @@ task<response> list_firmwares(context& ctx, request& r) {
 task<response> get_firmware(context& ctx, request& r) {
     const auto id = storage::parse_id<storage::firmware_uuid>(r.parameters[0]);
     if (!id) co_return problem_response(no_firmware(r.parameters[0]));
-    auto row = co_await ctx.on_pool([id = *id](storage::fota_reader& reader) { return reader.find_firmware(id); });
+    auto job = ctx.on_pool([id = *id](storage::fota_reader& reader) { return reader.find_firmware(id); });
+    auto row = co_await std::move(job);
     if (!row) co_return problem_response(from_storage(row.err()));
     if (!*row) co_return problem_response(no_firmware(r.parameters[0]));
     co_return firmware_response(ctx, **row);

@@ -91,7 +91,8 @@ task<response> trigger_updates(context& ctx, request& r) {
 task<response> list_updates(context& ctx, request& r) {
     auto q = list_query_of(r);
     if (!q) co_return problem_response(q.why());
-    auto page = co_await ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_updates(q); });
+    auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_updates(q); });
+    auto page = co_await std::move(job);
     if (!page) co_return problem_response(from_storage(page.err()));
     std::vector<std::string> ids;
     for (const auto& view : page->items)
@@ -105,9 +106,10 @@ task<response> list_updates(context& ctx, request& r) {
 task<response> get_update(context& ctx, request& r) {
     const auto id = update_id_of(r);
     if (!id) co_return problem_response(no_update(r.parameters[0]));
-    auto found = co_await ctx.on_pool([id = *id](storage::fota_reader& reader) {
+    auto job = ctx.on_pool([id = *id](storage::fota_reader& reader) {
         return update_and_events{reader.find_update(id), reader.events_of(id)};
     });
+    auto found = co_await std::move(job);
     if (!found.update) co_return problem_response(from_storage(found.update.err()));
     if (!*found.update) co_return problem_response(no_update(r.parameters[0]));
     if (!found.events) co_return problem_response(from_storage(found.events.err()));
@@ -143,7 +145,8 @@ task<response> cancel_update(context& ctx, request& r) {
 task<response> list_results(context& ctx, request& r) {
     auto q = list_query_of(r);
     if (!q) co_return problem_response(q.why());
-    auto page = co_await ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_results(q); });
+    auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_results(q); });
+    auto page = co_await std::move(job);
     if (!page) co_return problem_response(from_storage(page.err()));
     co_return page_response(*page, [](json_text& out, const storage::result_view& view) { write(out, view); });
 }

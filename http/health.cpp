@@ -90,7 +90,8 @@ task<response> healthz(context& ctx, request&) { co_return report(ctx, ask_check
 
 task<response> readyz(context& ctx, request&) {
     auto all = ask_checks(ctx);
-    auto read = co_await ctx.on_pool([](storage::fota_reader& reader) { return reader.find_token("readyz"); });
+    auto job = ctx.on_pool([](storage::fota_reader& reader) { return reader.find_token("readyz"); });
+    auto read = co_await std::move(job);
     all.push_back({"database", static_cast<bool>(read), read ? "answers" : read.err().text});
     auto counted = co_await fota_counters(ctx);
     all.push_back({"updates", static_cast<bool>(counted), counted ? "answers" : counted.why().detail});

@@ -81,9 +81,10 @@ task<std::optional<problem>> upload::open_file() {
         std::int64_t free_bytes;
         storage::result<storage::blob_writer> blob;
     };
-    auto made = co_await ctx_.on_pool([&blobs = ctx_.blobs](storage::fota_reader&) {
+    auto job = ctx_.on_pool([&blobs = ctx_.blobs](storage::fota_reader&) {
         return opened{blobs.bytes_free(), blobs.create()};
     });
+    auto made = co_await std::move(job);
     if (!made.blob) co_return disk_full(made.blob.err().text);
     file_ = std::make_shared<incoming>(std::move(*made.blob));
     const auto kept = ctx_.config.free_bytes_min;
@@ -96,7 +97,7 @@ task<std::optional<problem>> upload::open_file() {
 task<std::optional<problem>> upload::flush() {
     auto bytes = std::make_shared<std::string>();
     bytes->swap(form_.pending());
-    auto written = co_await ctx_.on_pool([this, bytes](storage::fota_reader&) -> std::optional<problem> {
+    auto job = ctx_.on_pool([this, bytes](storage::fota_reader&) -> std::optional<problem> {
         auto& file = *file_;
         const auto kept = ctx_.config.free_bytes_min;
         if (file.blob.size() - file.space_checked_at >= space_checked_every) {
@@ -110,6 +111,7 @@ task<std::optional<problem>> upload::flush() {
         file.md5.update(*bytes);
         return std::nullopt;
     });
+    auto written = co_await std::move(job);
     bytes->clear();
     form_.pending().swap(*bytes); // its capacity is used again
     co_return written;
@@ -155,7 +157,7 @@ task<response> upload::run() {
 /// The blob becomes visible, then the row that points at it.
 task<response> upload::store() {
     auto row = make_row();
-    auto failed = co_await ctx_.on_pool([this, &row](storage::fota_reader& reader) -> std::optional<problem> {
+    auto job = ctx_.on_pool([this, &row](storage::fota_reader& reader) -> std::optional<problem> {
         auto same = reader.find_firmware(row.device_type, row.version);
         if (!same) return from_storage(same.err());
         if (*same)
@@ -165,6 +167,7 @@ task<response> upload::store() {
         if (auto status = file_->blob.commit(sha256_); !status) return disk_full(status.err().text);
         return std::nullopt;
     });
+    auto failed = co_await std::move(job);
     if (failed) co_return problem_response(*failed);
     std::function<void(fota::service&, storage::timestamp, fota::reply<storage::firmware>)> call =
         [row](fota::service& service, storage::timestamp now, fota::reply<storage::firmware> done) {

@@ -141,7 +141,7 @@ std::string safe_filename(std::string_view offered) {
 std::optional<std::vector<std::string>> parse_hw_revs(std::string_view text) {
     if (trimmed(text).starts_with('[')) {
         auto wrapped = json_object::parse("{\"hw_revs\":" + std::string(text) + "}");
-        if (!wrapped) return std::nullopt;
+        if (!wrapped || wrapped->refuse_unknown({"hw_revs"})) return std::nullopt;
         auto revs = wrapped->texts("hw_revs", 64, 64);
         return revs ? *revs : std::nullopt;
     }
