@@ -6,5 +6,7 @@ target_link_libraries(fb_asio PUBLIC Boost::headers Threads::Threads)
 
 add_library(fb_rapidjson INTERFACE)
 target_compile_definitions(fb_rapidjson INTERFACE RAPIDJSON_HAS_STDSTRING=1)
+# RapidJSON's stack grows from a null pointer plus an offset, which clang's sanitizer reports from inlined code of ours.
+target_compile_options(fb_rapidjson INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=pointer-overflow>)
 find_path(FB_RAPIDJSON_INCLUDE rapidjson/document.h REQUIRED)
 target_include_directories(fb_rapidjson SYSTEM INTERFACE ${FB_RAPIDJSON_INCLUDE})
