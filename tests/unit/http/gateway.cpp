@@ -15,22 +15,6 @@ namespace fb::test {
 
 namespace {
 
-/// FOTA and HTTP each have a writer here; the store wants one at a time.
-class one_at_a_time : public storage::fota_store {
-  public:
-    explicit one_at_a_time(storage::fota_store& to)
-        : to_(to) {}
-    std::vector<storage::fota_outcome> apply(std::span<const storage::fota_operation> operations) override {
-        const std::lock_guard lock(mutex_);
-        return to_.apply(operations);
-    }
-    storage::result<std::unique_ptr<storage::fota_reader>> open_reader() override { return to_.open_reader(); }
-
-  private:
-    storage::fota_store& to_;
-    std::mutex mutex_;
-};
-
 std::unique_ptr<storage::fota_store> open_store(const std::string& kind, const std::filesystem::path& directory) {
     if (kind == "memory") return storage::make_memory_fota_store();
     auto store = storage::open_sqlite_fota_store(directory / "fota.db");
@@ -82,14 +66,11 @@ std::string recording_broker::wait_for_command(const std::string& device_id) {
 gateway::gateway(configure change, const std::string& store)
     : store_(open_store(store, directory.path())) {
     std::signal(SIGPIPE, SIG_IGN);
-    shared_ = std::make_unique<one_at_a_time>(*store_);
     auto blobs = storage::blob_files::open(directory / "blobs");
     REQUIRE(blobs);
     fota::settings updates;
     updates.url_key = std::string(32, 'k');
-    fota_ = std::make_unique<fota::fota_thread>(updates, broker, *shared_, *blobs);
-    writer_ = std::make_unique<storage::group_commit<storage::fota_operation, storage::fota_outcome>>(
-        "http-test", 64, [this](const std::vector<storage::fota_operation>& batch) { return shared_->apply(batch); });
+    fota_ = std::make_unique<fota::fota_thread>(updates, broker, *store_, *blobs);
     for (const auto r : {http::role::viewer, http::role::operator_, http::role::approver, http::role::admin}) {
         const auto made = http::make_token(to_string(r), r, now(), std::nullopt);
         apply(storage::save_token{made.row});
@@ -101,16 +82,12 @@ gateway::gateway(configure change, const std::string& store)
     s.listeners.push_back({"127.0.0.1", 0, nullptr});
     if (change) change(s);
     server_ = std::make_unique<http::server>(
-        std::move(s), *fota_, *shared_, *blobs,
-        [this](storage::fota_operation op, auto done) { writer_->submit(std::move(op), std::move(done)); });
+        std::move(s), *fota_, *store_, *blobs,
+        [this](storage::fota_operation op, auto done) { fota_->submit(std::move(op), std::move(done)); });
     server_->start();
 }
 
-gateway::~gateway() {
-    server_.reset();
-    fota_.reset();
-    writer_.reset();
-}
+gateway::~gateway() = default; // in the order of the members: the server first
 
 std::uint16_t gateway::port(std::size_t listener) const {
     const auto url = server_->urls().at(listener);
@@ -118,9 +95,9 @@ std::uint16_t gateway::port(std::size_t listener) const {
 }
 
 void gateway::apply(storage::fota_operation op) {
-    const auto outcomes = shared_->apply(std::span(&op, 1));
-    REQUIRE(outcomes.size() == 1);
-    REQUIRE(outcomes[0]);
+    std::promise<bool> done;
+    fota_->submit(std::move(op), [&](storage::fota_outcome outcome) { done.set_value(static_cast<bool>(outcome)); });
+    REQUIRE(done.get_future().get());
 }
 
 http_answer gateway::ask(http_request r, std::optional<http::role> who) {

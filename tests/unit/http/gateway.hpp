@@ -13,7 +13,6 @@
 #include "http/server.hpp"
 #include "http/tokens.hpp"
 #include "http_client.hpp"
-#include "storage/async_store.hpp"
 #include "storage/blob_files.hpp"
 #include "storage/fota_store.hpp"
 #include "tests/support/scratch_dir.hpp"
@@ -71,8 +70,6 @@ class gateway {
     fota::peer peer_of(const std::string& id) const;
 
     std::unique_ptr<storage::fota_store> store_;
-    std::unique_ptr<storage::fota_store> shared_; // the same, one writer at a time
-    std::unique_ptr<storage::group_commit<storage::fota_operation, storage::fota_outcome>> writer_;
     std::unique_ptr<fota::fota_thread> fota_;
     std::unique_ptr<http::server> server_;
     std::vector<std::string> tokens_;
