@@ -10,6 +10,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
+// With optimisation g++ 12 inlines one of a coroutine frame's operator new and delete, and takes the two for a
+// mismatched pair.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 namespace fb::http {
 
 namespace asio = boost::asio;
