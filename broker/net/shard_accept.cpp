@@ -56,13 +56,10 @@ void shard::adopt(int fd, const listener_settings& l) {
     counters_.accepted.add();
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    transport t(fd);
-    if (l.tls) {
-        certs::ssl_ptr ssl = l.tls->new_session(fd);
-        if (!ssl) return; // out of memory: this peer has to try again
-        t = transport();
-        t = transport(fd, tls_session(std::move(ssl)));
-    }
+    certs::ssl_ptr ssl;
+    if (l.tls) ssl = l.tls->new_session(fd);
+    transport t = ssl ? transport(fd, tls_session(std::move(ssl))) : transport(fd);
+    if (l.tls && !t.secure()) return; // out of memory: this peer has to try again
     connection& c = make_connection(std::move(t));
     c.listener = &l;
     c.info.address = peer_address(fd);
