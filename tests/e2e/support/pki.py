@@ -13,9 +13,18 @@ def _cert(*words):
     subprocess.run([os.environ["FB_BROKER"], "cert", *words], check=True, stdout=subprocess.DEVNULL)
 
 
-@functools.lru_cache(maxsize=None)
 def authority(name="own"):
     """The directory of a CA with a server certificate: ca.crt, server.crt, server.key."""
+    return _authority(name)
+
+
+def device(device_id, by="own"):
+    """Certificate and key of a device, as (crt, key)."""
+    return _device(device_id, by)
+
+
+@functools.lru_cache(maxsize=None)
+def _authority(name):
     out = os.path.join(_directory.name, name)
     _cert("init", "--out", out, "--name", name)
     _cert("server", "--ca", out, "--out", out, "--name", "localhost", "--name", "127.0.0.1", "--name", "::1")
@@ -23,8 +32,7 @@ def authority(name="own"):
 
 
 @functools.lru_cache(maxsize=None)
-def device(device_id, by="own"):
-    """Certificate and key of a device, as (crt, key)."""
+def _device(device_id, by):
     out = authority(by)
     _cert("device", device_id, "--ca", out, "--out", out)
     return os.path.join(out, device_id + ".crt"), os.path.join(out, device_id + ".key")
