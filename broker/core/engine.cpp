@@ -317,7 +317,7 @@ void engine::violation(connection& c, const proto::decode_error& e) {
 void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text) {
     if (c.connack_pending) { // v5[MQTT-3.14.0-1]
         proto::connack k;
-        k.reason = proto::reason_code::server_unavailable;
+        k.reason = reason == proto::reason_code::packet_too_large ? reason : proto::reason_code::server_unavailable;
         proto::encode(k, c.protocol, out(c), c.packet_bytes_max);
     } else if (c.protocol == proto::version::v5) {
         proto::disconnect p;

@@ -210,7 +210,7 @@ class engine {
     void attach(connection& c, session& s, const proto::connect& p);
     void accept_connect(connection& c, session& s, const proto::connect& p, bool present, bool assigned, bool wait);
     void begin_serving(connection& c, session& s);
-    void encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
+    bool encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
                         std::string& to) const;
     void announce(session& s);
 
@@ -234,7 +234,7 @@ class engine {
     // session_acks.cpp: acknowledgements owed to the client, and those it sends
     pending_ack& owe(session& s, proto::packet_type type, proto::packet_id id);
     void settle(connection& c, session& s);
-    void send_ack(connection& c, session& s, pending_ack& a);
+    bool send_ack(connection& c, session& s, pending_ack& a);
     void part_finished(const ack_token& token, proto::reason_code reason, std::string_view text);
     void on_puback(connection& c, const proto::frame& f);
     void on_pubrec(connection& c, const proto::frame& f);
@@ -253,6 +253,7 @@ class engine {
 
     // routing.cpp: one publication to everybody who wants it
     message_ptr make_message(message_parts parts);
+    void drop_expired_retained();
     route_outcome route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only);
     bool deliver_own(const message_ptr& m, const match_list& list, bool live_only);
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);

@@ -10,6 +10,7 @@ constexpr std::size_t pooled_capacity_max = 64 * 1024;
 } // namespace
 
 void output_buffer::append_payload(const message_ptr& m) {
+    if (m->payload().empty()) return;
     pieces_.push_back({text_.size(), 0, m});
     payload_bytes_ += m->payload().size();
 }

@@ -26,21 +26,48 @@ retained::outcome retained::replace(stripe& s, const message_ptr& m) {
     const std::uint64_t old_bytes = it == s.messages.end() ? 0 : it->second->bytes();
     if (m->payload().empty()) { // v5[MQTT-3.3.1-6] v311[MQTT-3.3.1-10]
         if (it == s.messages.end()) return outcome::nothing_to_clear;
-        s.messages.erase(it);
-        messages_.fetch_sub(1, std::memory_order_relaxed);
-        bytes_.fetch_sub(old_bytes, std::memory_order_relaxed);
+        erase(s, it);
         return outcome::cleared;
     }
     if (bytes() - old_bytes + m->bytes() > bytes_max_) return outcome::full;
     if (it == s.messages.end()) {
         if (message_count() >= messages_max_) return outcome::full;
-        s.messages.emplace(m->topic(), m);
+        track_expiry(s, s.messages.emplace(m->topic(), m).first);
         messages_.fetch_add(1, std::memory_order_relaxed);
     } else {
+        forget_expiry(s, it);
         it->second = m; // v5[MQTT-3.3.1-5] v311[MQTT-3.3.1-5]
+        track_expiry(s, it);
     }
     bytes_.fetch_add(m->bytes() - old_bytes, std::memory_order_relaxed);
     return outcome::stored;
+}
+
+void retained::erase(stripe& s, place at) {
+    forget_expiry(s, at);
+    messages_.fetch_sub(1, std::memory_order_relaxed);
+    bytes_.fetch_sub(at->second->bytes(), std::memory_order_relaxed);
+    s.messages.erase(at);
+}
+
+void retained::track_expiry(stripe& s, place at) {
+    if (at->second->expires_mono_ms() != never) s.expiring.emplace(at->second->expires_mono_ms(), at->first);
+}
+
+void retained::forget_expiry(stripe& s, place at) {
+    if (at->second->expires_mono_ms() != never) s.expiring.erase({at->second->expires_mono_ms(), at->first});
+}
+
+void retained::drop_expired(std::int64_t mono_ms, const std::function<void(const message_ptr&, std::uint64_t)>& gone) {
+    for (stripe& s : stripes_) {
+        const std::lock_guard lock(s.mutex);
+        while (!s.expiring.empty() && s.expiring.begin()->first <= mono_ms) {
+            const auto at = s.messages.find(s.expiring.begin()->second);
+            const message_ptr m = at->second;
+            erase(s, at);
+            gone(m, version_.fetch_add(1, std::memory_order_relaxed) + 1);
+        }
+    }
 }
 
 retained::outcome retained::store(const message_ptr& m,

@@ -11,8 +11,10 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/core/message.hpp"
@@ -29,6 +31,12 @@ class retained {
     /// version that orders the writers of this topic. When the store is full the message is not kept, but still routed.
     outcome store(const message_ptr& m, const std::function<void(outcome, std::uint64_t version)>& while_held);
 
+    /// Takes out what has expired, and calls `gone` for each, under its stripe, with the version of its removal. Cheap
+    /// when there is nothing.
+    void drop_expired(std::int64_t mono_ms, const std::function<void(const message_ptr&, std::uint64_t version)>& gone);
+    /// No room for a message of so many bytes on a new topic.
+    bool full_for(std::size_t bytes) const noexcept { return message_count() >= messages_max_ || this->bytes() + bytes > bytes_max_; }
+
     /// All messages that match, expired ones left out. `filter` is valid.
     std::vector<message_ptr> match(std::string_view filter, std::int64_t mono_ms) const;
 
@@ -43,10 +51,15 @@ class retained {
     struct stripe {
         mutable std::mutex mutex;
         std::map<std::string, message_ptr, std::less<>> messages;
+        std::set<std::pair<std::int64_t, std::string_view>> expiring; // (when, key of messages)
     };
     static std::size_t stripe_of(std::string_view topic) noexcept;
     void match_in(const stripe& s, std::string_view filter, std::int64_t mono_ms, std::vector<message_ptr>& out) const;
     outcome replace(stripe& s, const message_ptr& m);
+    using place = std::map<std::string, message_ptr, std::less<>>::iterator;
+    void erase(stripe& s, place at);
+    static void track_expiry(stripe& s, place at);
+    static void forget_expiry(stripe& s, place at);
 
     const std::uint64_t messages_max_;
     const std::uint64_t bytes_max_;

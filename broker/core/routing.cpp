@@ -45,12 +45,23 @@ engine::route_outcome engine::route(const message_ptr& m, const peer_reference* 
             // Under the stripe, so that all shards see the writers of one topic in one order.
             if (config_.shard_count > 1) result.parts = cross(m, list, token, live_only, true);
         };
+        if (shared_.retained.full_for(m->bytes())) drop_expired_retained();
         shared_.retained.store(m, under_stripe);
         if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
     }
     result.matched = !list->entries.empty();
     result.parts = static_cast<std::uint16_t>(result.parts + deliver_local(m, *list, from, token));
     return result;
+}
+
+/// Expired messages are passed over when they are asked for; they go when their room is needed.
+void engine::drop_expired_retained() {
+    shared_.retained.drop_expired(now_.mono_ms, [&](const message_ptr& m, std::uint64_t version) {
+        message_parts clear;
+        clear.topic = m->topic();
+        clear.retain = true;
+        persist(persist::put_retained{version, make_message(clear)}, false);
+    });
 }
 
 /// The other shards' part of the list: one crossing each. Returns how many answers the token waits for.

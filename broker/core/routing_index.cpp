@@ -201,12 +201,19 @@ match_list_ptr routing_index::match(std::string_view topic) const {
 const match_list_ptr& match_cache::lookup(std::string_view topic) {
     const std::uint64_t version = index_.version(topic); // read before matching: invariant (3)
     auto it = entries_.find(topic);
-    if (it != entries_.end()) {
-        if (it->second.version != version) it->second = entry{version, index_.match(topic)};
-        return it->second.list;
+    if (it != entries_.end() && it->second.version == version) return it->second.list;
+    if (it == entries_.end()) {
+        if (entries_.size() >= entries_max_ || held_ >= entries_max_ * 64) {
+            entries_.clear();
+            held_ = 0;
+        }
+        it = entries_.emplace(std::string(topic), entry{}).first;
+    } else {
+        held_ -= it->second.list->entries.size();
     }
-    if (entries_.size() >= entries_max_) entries_.clear();
-    return entries_.emplace(std::string(topic), entry{version, index_.match(topic)}).first->second.list;
+    it->second = entry{version, index_.match(topic)};
+    held_ += it->second.list->entries.size();
+    return it->second.list;
 }
 
 } // namespace fb::core

@@ -68,6 +68,12 @@ class routing_index {
 
     std::size_t subscription_count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
+    /// Inner nodes of the trie: none when there are no subscriptions.
+    std::size_t node_count() const {
+        const std::shared_lock lock(mutex_);
+        return nodes_.size() - free_.size() - 2;
+    }
+
   private:
     using node_id = std::uint32_t;
     struct edge {
@@ -119,8 +125,8 @@ class routing_index {
     std::atomic<std::size_t> count_{0};
 };
 
-/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics; a full cache forgets everything, which
-/// costs one round of misses and needs no bookkeeping per hit.
+/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics with 64 times as many subscribers in all;
+/// a full cache forgets everything, which costs one round of misses and needs no bookkeeping per hit.
 class match_cache {
   public:
     match_cache(const routing_index& index, std::size_t entries_max) : index_(index), entries_max_(entries_max) {}
@@ -137,6 +143,7 @@ class match_cache {
     };
     const routing_index& index_;
     std::size_t entries_max_;
+    std::size_t held_ = 0; // match entries of all lists
     boost::unordered_flat_map<std::string, entry, hash, std::equal_to<>> entries_;
 };
 

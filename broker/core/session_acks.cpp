@@ -31,24 +31,27 @@ void engine::settle(connection& c, session& s) {
     while (!acks.empty() && acks.front().parts == 0 && committed(acks.front().serial)) {
         pending_ack a = std::move(acks.front());
         acks.pop_front();
-        send_ack(c, s, a);
+        if (!send_ack(c, s, a)) {
+            return disconnect(c, proto::reason_code::packet_too_large, close_cause::overload,
+                              "the client's Maximum Packet Size leaves no room for an acknowledgement");
+        }
     }
     if (!acks.empty()) connection_deadlines_.arm(c.slot, ack_wait_end_ms(acks.front()));
     resume_if_possible(c);
 }
 
-void engine::send_ack(connection& c, session& s, pending_ack& a) {
+bool engine::send_ack(connection& c, session& s, pending_ack& a) {
     const auto simple = [&](auto p) {
         p.id = a.id;
         p.reason = a.reason;
         if (c.problem_information && !a.text.empty()) p.properties.reason_string = a.text; // v5[MQTT-3.1.2-29]
-        proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
+        return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     const auto list = [&](auto p) {
         p.id = a.id;
         p.reasons = std::move(a.reasons);
         if (c.problem_information && !a.text.empty()) p.properties.reason_string = a.text;
-        proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
+        return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     switch (a.type) {
     case proto::packet_type::puback: return simple(proto::puback{});
@@ -61,8 +64,9 @@ void engine::send_ack(connection& c, session& s, pending_ack& a) {
     case proto::packet_type::connack:
         out(c) += a.text;
         c.connack_pending = false;
-        return begin_serving(c, s);
-    default: return;
+        begin_serving(c, s);
+        return true;
+    default: return true;
     }
 }
 

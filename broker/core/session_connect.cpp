@@ -206,10 +206,17 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
 }
 
 void engine::accept_connect(connection& c, session& s, const proto::connect& p, bool present, bool assigned, bool wait) {
-    counters_.connects_accepted.add();
     counters_.connections.add();
+    std::string connack;
+    if (!encode_connack(c, s, p, present, assigned, connack)) {
+        counters_.connects_refused.add();
+        c.connack_pending = true; // for ever: the connection ends without having been served
+        return disconnect(c, proto::reason_code::packet_too_large, close_cause::refused,
+                          "the client's Maximum Packet Size leaves no room for CONNACK");
+    }
+    counters_.connects_accepted.add();
     if (!wait) {
-        encode_connack(c, s, p, present, assigned, out(c));
+        out(c) += connack;
         return begin_serving(c, s);
     }
     // The old session's deletion must be durable before the client hears of a clean start. Until then nothing of this
@@ -218,12 +225,12 @@ void engine::accept_connect(connection& c, session& s, const proto::connect& p, 
     pending_ack& a = owe(s, proto::packet_type::connack, 0);
     a.serial = pending_persist_.serial;
     pending_persist_.urgent = true;
-    encode_connack(c, s, p, present, assigned, a.text);
+    a.text = std::move(connack);
     wait_for_commit(s);
     settle(c, s);
 }
 
-void engine::encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
+bool engine::encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
                             std::string& to) const {
     const limits& l = config_.limits;
     proto::connack k;
@@ -242,7 +249,7 @@ void engine::encode_connack(const connection& c, const session& s, const proto::
         }
         q.user.add("time", time); // for devices without a clock
     }
-    proto::encode(k, c.protocol, to, c.packet_bytes_max);
+    return proto::encode(k, c.protocol, to, c.packet_bytes_max);
 }
 
 /// CONNACK is in the output: tell the in-process client, and go on where the session left off.
