@@ -139,7 +139,9 @@ class Crash(Case):
         self.b = self.broker()
         watcher = self.paho(self.b, "watcher", clean=False, expiry_s=3600)
         watcher.subscribe("will")
-        self.paho(self.b, "mortal", clean=False, expiry_s=3600, will={"topic": "will", "payload": b"gone", "qos": 1})
+        mortal = self.paho(self.b, "mortal", clean=False, expiry_s=3600,
+                           will={"topic": "will", "payload": b"gone", "qos": 1})
+        mortal.subscribe("x")  # its SUBACK says that the session is on the disk
         self.again()
         watcher.client.loop_stop()
         again = self.paho(self.b, "watcher", clean=False, expiry_s=3600)

@@ -42,7 +42,7 @@ class DiskFull(Case):
         self.assertEqual(self.api.upload(image, "2.0.0").status, 201)
 
     def test_an_upload_that_would_leave_too_little_space_is_refused_at_once(self):
-        b = self.broker(http=True, http_extra=f"free_bytes_min = {1 << 49}")
+        b = self.broker(http=True, http_extra=f"free_bytes_min = {1 << 40}")
         answer = self.rest(b).upload(b"x", "1.0.0")
         self.assertEqual(answer.status, 507)
         self.assertTrue(answer.is_problem())

@@ -1,5 +1,5 @@
 """paho, a client library of many applications: what the command-line clients cannot say. Request and response, user
-properties, message expiry, shared subscriptions, flow control, a reconnect of its own."""
+properties, message expiry, subscription options, flow control, a reconnect of its own."""
 
 import time
 
@@ -37,18 +37,9 @@ class WithPaho(Case):
         again = self.paho(self.b, "sleeper", clean=False, expiry_s=600)
         self.assertEqual(again.receive().payload, b"fresh")
 
-    def test_a_shared_subscription_shares(self):
-        workers = [self.paho(self.b) for _ in range(3)]
-        for w in workers:
-            w.subscribe("$share/g/jobs", f"own/{id(w)}")
-        boss = self.paho(self.b)
-        count = 60
-        for i in range(count):
-            boss.publish("jobs", str(i))
-        got = []
-        for w in workers:
-            got += [int(m.payload) for m in w.nothing_before(f"own/{id(w)}")]
-        self.assertEqual(sorted(got), list(range(count)))
+    def test_a_shared_subscription_is_refused_by_its_own_reason(self):
+        c = self.paho(self.b)
+        self.assertEqual(c.subscribe("$share/g/jobs", "jobs"), [0x9E, 1])
 
     def test_no_local_and_retain_handling_are_honoured(self):
         c = self.paho(self.b)
