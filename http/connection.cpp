@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t header_bytes_max = 16 * 1024;
 constexpr std::size_t buffer_bytes_max = 64 * 1024;
+constexpr std::size_t idle_buffer_bytes_max = 4 * 1024;
 constexpr std::chrono::seconds handshake_time{10};
 constexpr std::chrono::seconds goodbye_time{2};
 constexpr std::chrono::seconds slow_window{30};
@@ -84,6 +85,7 @@ task<bool> connection::begin() {
 
 /// Reads a request, answers it. False: the connection is to end.
 task<bool> connection::one_request() {
+    if (buffer_.size() == 0 && buffer_.capacity() > idle_buffer_bytes_max) buffer_.shrink_to_fit();
     parser_.emplace();
     parser_->header_limit(header_bytes_max);
     parser_->body_limit(boost::none); // each route has a limit of its own
@@ -97,7 +99,9 @@ task<bool> connection::one_request() {
     auto r = make_request();
     if (!r) co_return co_await refuse(r.why());
     auto answered = co_await answer(*r);
-    spdlog::debug("http: {} {} {} {}", remote_address_, r->method, r->target.path, answered.status);
+    spdlog::log(r->method == "GET" || r->method == "HEAD" ? spdlog::level::debug : spdlog::level::info,
+                "http: {} {} {} {} {}", remote_address_, r->who ? r->who->name : "-", r->method, r->target.path,
+                answered.status);
     if (answered.no_answer) co_return false;
     co_return co_await send(answered, *r);
 }

@@ -142,8 +142,8 @@ task<response> once(context& ctx, const request& r, std::string request_hash,
                     const std::function<task<response>()>& work) {
     const auto given = r.header("idempotency-key");
     if (given.empty()) co_return co_await work();
-    if (given.size() > 128)
-        co_return problem_response({400, "invalid_key", "an Idempotency-Key has at most 128 characters"});
+    if (given.size() > 128 || !std::all_of(given.begin(), given.end(), [](char c) { return c > ' ' && c < 0x7f; }))
+        co_return problem_response({400, "invalid_key", "an Idempotency-Key is 1 to 128 visible ASCII characters"});
     const auto key = storage::to_string(r.who->token_id) + ":" + std::string(given);
     if (ctx.keys_in_work.contains(key))
         co_return problem_response({409,

@@ -11,6 +11,12 @@ namespace {
 // Iterative: depth costs heap that the body's size bounds, not stack.
 constexpr unsigned strict = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag;
 
+bool fits(const rapidjson::Value& value, std::size_t length_max) {
+    if (!value.IsString() || value.GetStringLength() > length_max) return false;
+    return std::none_of(value.GetString(), value.GetString() + value.GetStringLength(),
+                        [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
 problem wrong_type(const char* key, const std::string& wanted) {
     return {400, "invalid_body", "\"" + std::string(key) + "\" must be " + wanted};
 }
@@ -94,8 +100,8 @@ std::optional<problem> json_object::refuse_unknown(std::initializer_list<std::st
 or_problem<std::optional<std::string>> json_object::text(const char* key, std::size_t length_max) const {
     const auto found = document_.FindMember(key);
     if (found == document_.MemberEnd()) return std::optional<std::string>{};
-    const auto wanted = "a text of at most " + std::to_string(length_max) + " bytes";
-    if (!found->value.IsString() || found->value.GetStringLength() > length_max) return wrong_type(key, wanted);
+    const auto wanted = "a text of at most " + std::to_string(length_max) + " bytes without control characters";
+    if (!fits(found->value, length_max)) return wrong_type(key, wanted);
     return std::optional(std::string(found->value.GetString(), found->value.GetStringLength()));
 }
 
@@ -115,7 +121,7 @@ or_problem<std::optional<std::vector<std::string>>> json_object::texts(const cha
     if (!found->value.IsArray() || found->value.Size() > count_max) return wrong_type(key, wanted);
     std::vector<std::string> texts;
     for (const auto& element : found->value.GetArray()) {
-        if (!element.IsString() || element.GetStringLength() > length_max) return wrong_type(key, wanted);
+        if (!fits(element, length_max)) return wrong_type(key, wanted);
         texts.emplace_back(element.GetString(), element.GetStringLength());
     }
     return std::optional(std::move(texts));

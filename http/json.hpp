@@ -71,7 +71,8 @@ class json_object {
     /// 400 when the body holds a key that is not among `known`.
     std::optional<problem> refuse_unknown(std::initializer_list<std::string_view> known) const;
     bool has(const char* key) const { return document_.HasMember(key); }
-    /// An absent key is an empty optional; a wrong type or a text that is too long is a 400.
+    /// An absent key is an empty optional; a wrong type and a text that is too long or holds control characters are a
+    /// 400.
     or_problem<std::optional<std::string>> text(const char* key, std::size_t length_max) const;
     or_problem<bool> boolean(const char* key, bool otherwise) const;
     or_problem<std::optional<std::vector<std::string>>> texts(const char* key, std::size_t count_max,

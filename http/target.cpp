@@ -1,5 +1,7 @@
 #include "http/target.hpp"
 
+#include "http/json.hpp"
+
 namespace fb::http {
 
 namespace {
@@ -79,6 +81,7 @@ std::optional<std::string> percent_decode(std::string_view text, bool form) {
         if (is_control(c)) return std::nullopt;
         out.push_back(c);
     }
+    if (!valid_utf8(out)) return std::nullopt; // it is quoted in answers, which are JSON
     return out;
 }
 
@@ -90,12 +93,14 @@ or_problem<target> parse_target(std::string_view raw) {
     const auto path = origin.substr(0, origin.find_first_of("?#"));
     if (!path.starts_with('/')) return bad_target("the request target must begin with '/'");
     if (!parse_path(path, out))
-        return bad_target("the path holds a broken %-escape, a control character, a dot segment or a hidden slash");
+        return bad_target("the path holds a broken %-escape, a control character, bytes that are not UTF-8, a dot "
+                          "segment or a hidden slash");
     auto rest = origin.substr(path.size());
     rest = rest.substr(0, rest.find('#'));
     if (rest.starts_with('?')) rest.remove_prefix(1);
     if (!parse_query(rest, out))
-        return bad_target("the query holds a broken %-escape, a control character or more than 64 parameters");
+        return bad_target("the query holds a broken %-escape, a control character, bytes that are not UTF-8, or more "
+                          "than 64 parameters");
     return out;
 }
 

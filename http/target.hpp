@@ -1,5 +1,6 @@
 // A request target taken apart: decoded path segments and query parameters. Strict, because everything after it trusts
-// the result: no control characters, no "." or ".." segment, no slash hidden in an escape. Pure; any thread.
+// the result: no control characters, UTF-8 throughout, no "." or ".." segment, no slash hidden in an escape. Pure; any
+// thread.
 #pragma once
 
 #include <optional>
@@ -27,7 +28,7 @@ struct target {
 /// Origin form, or absolute form whose scheme and authority are dropped. 400 or 414 otherwise.
 or_problem<target> parse_target(std::string_view raw);
 
-/// Nothing for a broken escape or a control character. With `form`, '+' is a space.
+/// Nothing for a broken escape, a control character or what is not UTF-8. With `form`, '+' is a space.
 std::optional<std::string> percent_decode(std::string_view text, bool form);
 
 } // namespace fb::http

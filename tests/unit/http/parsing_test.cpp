@@ -55,7 +55,7 @@ TEST_CASE("percent-decoding is strict") {
     CHECK(percent_decode("a+b", false) == "a+b");
     CHECK(percent_decode("a+b%2b", true) == "a b+");
     CHECK(percent_decode("%e4%BD%a0", false) == "\xe4\xbd\xa0");
-    for (const auto* bad : {"%", "%2", "%2g", "%g2", "a%", "%00", "%0a", "%7f", "%1F", "\n"}) {
+    for (const auto* bad : {"%", "%2", "%2g", "%g2", "a%", "%00", "%0a", "%7f", "%1F", "\n", "%ff", "%c3"}) {
         CAPTURE(bad);
         CHECK_FALSE(percent_decode(bad, false).has_value());
     }
@@ -144,6 +144,7 @@ TEST_CASE("a request's JSON is read strictly") {
     CHECK(*body->text("text", 3) == "abc");
     CHECK_FALSE(body->text("text", 2));
     CHECK_FALSE(body->text("yes", 9));
+    CHECK_FALSE(json_object::parse("{\"text\":\"a\\u0000b\"}")->text("text", 9));
     CHECK_FALSE((*body->text("absent", 9)).has_value());
     CHECK(*body->boolean("yes", false));
     CHECK_FALSE(body->boolean("text", false));
