@@ -138,7 +138,8 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     bool wait = routed.stored;
     const durability kept = twice && s.durable() ? durability_of(m->topic()) : durability::none;
     if (kept == durability::strict && a.parts != 0) {
-        a.record_received = true; // not before the others have their part: else a power cut could lose theirs
+        // Not before the others have their part: a power cut between the commits may then double theirs, but not lose it.
+        a.record_received = true;
     } else if (kept != durability::none) {
         persist(persist::put_received{s.number, p.id}, kept == durability::strict); // one commit with what was queued here
         wait |= kept == durability::strict;
