@@ -28,8 +28,8 @@ chunk_window::chunk_window(std::uint64_t offset, std::uint64_t size, unsigned ch
 
 chunk_window::request chunk_window::ask() {
     const auto on_the_way = (asked_ - offset_ + chunk_bytes_ - 1) / chunk_bytes_;
-    if (at_end() || on_the_way > chunks_max / 2) return {asked_, 0};
-    auto count = chunks_max - on_the_way;
+    if (at_end() || on_the_way > width_ / 2) return {asked_, 0};
+    auto count = width_ - on_the_way;
     if (size_known_) {
         if (asked_ >= size_) return {asked_, 0};
         count = std::min(count, (size_ - asked_ + chunk_bytes_ - 1) / chunk_bytes_);

@@ -1,5 +1,5 @@
-// Downloads an image over MQTT: asks for chunks with fw/get, at most eight on the way, takes them in order, and asks
-// again from the first missing byte when one was lost (a gap, silence, or a new connection).
+// Downloads an image over MQTT: asks for chunks with fw/get, at most eight or 64 KiB on the way, takes them in order,
+// and asks again from the first missing byte when one was lost (a gap, silence, or a new connection).
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@ namespace fb::fleet {
 class chunk_window {
   public:
     static constexpr unsigned chunks_max = 8;
+    static constexpr unsigned bytes_max = 64 * 1024; // a gateway leaves out what is beyond
 
     struct request {
         std::uint64_t offset;
@@ -43,6 +44,7 @@ class chunk_window {
     bool size_known_ = false;
     bool gap_told_ = false; // since the last byte: one loss is asked for once
     unsigned chunk_bytes_ = 4096;
+    unsigned width_ = chunks_max; // chunks
 };
 
 class chunk_source final : public image_source {

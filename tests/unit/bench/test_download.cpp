@@ -63,6 +63,18 @@ TEST_CASE("the window asks for eight chunks, then again when half of them are he
     CHECK(w.ask() == request{8000, 4});
 }
 
+TEST_CASE("the window holds no more than 64 KiB") {
+    chunk_window two(0, 1'000'000, 32 * 1024);
+    CHECK(two.ask() == request{0, 2});
+    CHECK(two.take(0, 32 * 1024) == verdict::next);
+    CHECK(two.ask() == request{2 * 32 * 1024, 1});
+    chunk_window one(0, 1'000'000, 64 * 1024);
+    CHECK(one.ask() == request{0, 1});
+    CHECK(one.ask().count == 0);
+    CHECK(one.take(0, 64 * 1024) == verdict::next);
+    CHECK(one.ask() == request{64 * 1024, 1});
+}
+
 TEST_CASE("the window asks for no byte past the end") {
     chunk_window w(1000, 2500, 1000);
     CHECK(w.ask() == request{1000, 2});
