@@ -24,7 +24,8 @@ chunk_window::chunk_window(std::uint64_t offset, std::uint64_t size, unsigned ch
     , asked_(offset)
     , size_(size)
     , size_known_(size != 0)
-    , chunk_bytes_(chunk_bytes) {}
+    , chunk_bytes_(chunk_bytes)
+    , width_(std::clamp(bytes_max / chunk_bytes, 1U, chunks_max)) {}
 
 chunk_window::request chunk_window::ask() {
     const auto on_the_way = (asked_ - offset_ + chunk_bytes_ - 1) / chunk_bytes_;
