@@ -2,7 +2,7 @@
 // that fits the packet, strings of valid UTF-8 below 64 KiB.
 //
 // `packet_size_max` is the peer's Maximum Packet Size in bytes. Packets that carry a reason string or user properties
-// drop the user properties, then the reason string, until they fit (v5[MQTT-3.2.2-19], -20, [MQTT-3.4.2-2], -3, ...).
+// drop the user properties, then the reason string, until they fit (v5[MQTT-3.2.2-19], -20, v5[MQTT-3.4.2-2], -3, ...).
 // Returns false, and appends nothing, when even the bare packet does not fit.
 #pragma once
 
