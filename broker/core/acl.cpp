@@ -32,7 +32,8 @@ std::string substitute(const std::string& pattern, const principal& who) {
 
 } // namespace
 
-acl::acl(std::vector<acl_rule> rules) : rules_(std::move(rules)) {
+acl::acl(std::vector<acl_rule> rules)
+    : rules_(std::move(rules)) {
     anonymous_has_rules_ =
         std::any_of(rules_.begin(), rules_.end(), [](const acl_rule& r) { return r.principal == "anonymous"; });
 }

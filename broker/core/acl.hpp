@@ -14,8 +14,8 @@
 namespace fb::core {
 
 struct acl_rule {
-    std::string principal; // a name, "anonymous", or "*" for everybody
-    std::vector<std::string> publish;   // topic filters; "%d" stands for the device id
+    std::string principal;            // a name, "anonymous", or "*" for everybody
+    std::vector<std::string> publish; // topic filters; "%d" stands for the device id
     std::vector<std::string> subscribe;
 };
 

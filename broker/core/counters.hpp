@@ -9,7 +9,9 @@ namespace fb::core {
 /// A counter with one writing thread and any number of readers.
 class counter {
   public:
-    void add(std::uint64_t n = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void add(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
     void sub(std::uint64_t n = 1) noexcept { add(0 - n); }
     std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
@@ -18,21 +20,21 @@ class counter {
 };
 
 struct counters {
-    counter connections;          // gauge: connections with an accepted CONNECT
-    counter sessions;             // gauge
+    counter connections; // gauge: connections with an accepted CONNECT
+    counter sessions;    // gauge
     counter connects_accepted;
     counter connects_refused;
     counter protocol_violations;
     counter publishes_received;
     counter publishes_sent;
-    counter publishes_refused;    // by the ACL or a bound
-    counter reports_refused;      // by the in-process client
-    counter crossings_sent;       // to other shards
-    counter dropped_slow_reader;  // QoS 0 to a reader that is too slow
-    counter dropped_queue_full;   // QoS 1 and 2 to a full session queue
+    counter publishes_refused;   // by the ACL or a bound
+    counter reports_refused;     // by the in-process client
+    counter crossings_sent;      // to other shards
+    counter dropped_slow_reader; // QoS 0 to a reader that is too slow
+    counter dropped_queue_full;  // QoS 1 and 2 to a full session queue
     counter dropped_expired;
-    counter dropped_too_large;    // larger than the client's Maximum Packet Size
-    counter retained_refused;     // the retained store is full
+    counter dropped_too_large; // larger than the client's Maximum Packet Size
+    counter retained_refused;  // the retained store is full
     counter takeovers;
     counter wills_published;
     counter bytes_received;

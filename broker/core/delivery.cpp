@@ -27,12 +27,14 @@ void engine::deliver_at_most_once(session& s, delivery d) {
     connection* c = connection_of(s);
     if (c == nullptr) return; // not queued for the absent: v5 4.1 leaves it to us
     d.quality = proto::qos::at_most_once;
-    const bool busy = (c->output && c->output->size() >= config_.limits.output_bytes_high) || (s.out && !s.out->backlog.empty());
+    const bool busy =
+        (c->output && c->output->size() >= config_.limits.output_bytes_high) || (s.out && !s.out->backlog.empty());
     if (!busy) return append_publish(*c, d);
     outgoing& o = out_of(s);
     o.backlog_bytes += d.message->bytes();
     o.backlog.push_back(std::move(d));
-    while (o.backlog.size() > config_.limits.backlog_messages_max || o.backlog_bytes > config_.limits.backlog_bytes_max) {
+    while (o.backlog.size() > config_.limits.backlog_messages_max ||
+           o.backlog_bytes > config_.limits.backlog_bytes_max) {
         o.backlog_bytes -= o.backlog.front().message->bytes();
         o.backlog.pop_front(); // the oldest: for a slow reader the newest value counts
         counters_.dropped_slow_reader.add();
@@ -45,7 +47,8 @@ void engine::deliver_at_most_once(session& s, delivery d) {
 bool engine::enqueue(session& s, delivery d, durability kept) {
     outgoing& o = out_of(s);
     const limits& l = config_.limits;
-    const bool full = o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + d.message->bytes() > l.queued_bytes_max;
+    const bool full =
+        o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + d.message->bytes() > l.queued_bytes_max;
     if (full) { // refuses this session's newest message and disturbs nobody else
         counters_.dropped_queue_full.add();
         return false;
@@ -79,8 +82,10 @@ void engine::start_delivery(connection& c, session& s, delivery& d, bool row_is_
     d.phase = delivery_phase::sent;
     if (d.stored) {
         const bool hold = d.quality == proto::qos::exactly_once && urgent;
-        if (row_is_new) persist_row(s, d, urgent);
-        else persist(persist::set_delivery{s.number, d.sequence, d.id, d.phase}, hold);
+        if (row_is_new)
+            persist_row(s, d, urgent);
+        else
+            persist(persist::set_delivery{s.number, d.sequence, d.id, d.phase}, hold);
         if (hold) {
             d.held = true;
             d.commit_serial = pending_persist_.serial;
@@ -130,8 +135,10 @@ void engine::pump(session& s) {
         }
         o.inflight_bytes += d.message->bytes();
         delivery& next = o.inflight.emplace_back(std::move(d));
-        if (begun) append_publish(*c, next); // sent on an earlier connection
-        else start_delivery(*c, s, next, false, durability_of(next.message->topic()) == durability::strict);
+        if (begun)
+            append_publish(*c, next); // sent on an earlier connection
+        else
+            start_delivery(*c, s, next, false, durability_of(next.message->topic()) == durability::strict);
     }
     while (!o.backlog.empty() && (!c->output || c->output->size() < config_.limits.output_bytes_high)) {
         delivery d = std::move(o.backlog.front());
@@ -144,7 +151,8 @@ void engine::pump(session& s) {
 /// Ids go round; only when the oldest in flight is as old as a whole round can a new one collide.
 void engine::take_packet_id(outgoing& o, delivery& d) {
     const auto taken = [&](proto::packet_id id) {
-        return std::any_of(o.inflight.begin(), o.inflight.end(), [&](const delivery& x) { return &x != &d && x.id == id; });
+        return std::any_of(o.inflight.begin(), o.inflight.end(),
+                           [&](const delivery& x) { return &x != &d && x.id == id; });
     };
     const auto advance = [&] { o.next_id = o.next_id == 65535 ? 1 : static_cast<proto::packet_id>(o.next_id + 1); };
     d.send_number = o.sends++;
@@ -176,8 +184,10 @@ void engine::redeliver(connection& c, session& s) {
             o.inflight_bytes += d.message->bytes();
             delivery& kept = o.inflight.emplace_back(std::move(d));
             if (kept.held) continue; // release_held() sends it when its commit comes
-            if (kept.phase == delivery_phase::released) send_pubrel(c, kept.id);
-            else append_publish(c, kept);
+            if (kept.phase == delivery_phase::released)
+                send_pubrel(c, kept.id);
+            else
+                append_publish(c, kept);
         }
     }
     for (auto d = later.rbegin(); d != later.rend(); ++d) {
@@ -193,8 +203,10 @@ void engine::release_held(session& s) {
         if (!d.held || !committed(d.commit_serial)) continue;
         d.held = false;
         if (c == nullptr || c->connack_pending) continue; // redeliver() will
-        if (d.phase == delivery_phase::released) send_pubrel(*c, d.id);
-        else append_publish(*c, d);
+        if (d.phase == delivery_phase::released)
+            send_pubrel(*c, d.id);
+        else
+            append_publish(*c, d);
     }
 }
 
@@ -263,26 +275,29 @@ void engine::append_own_publish(connection& c, delivery& d) {
     if (c.aliases_out) {
         const auto use = c.aliases_out->lookup(d.message->topic());
         h.topic_alias = use.alias;
-        if (use.known) h.topic = {}; // v5 3.3.2.3.4
+        if (use.known) h.topic = {};                                   // v5 3.3.2.3.4
         if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // fits without, or not at all
             h.topic_alias = 0;
             h.topic = d.message->topic();
         }
     }
     if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // only QoS 0: others were tried before
-        counters_.dropped_too_large.add(); // v5[MQTT-3.1.2-24]
+        counters_.dropped_too_large.add();                         // v5[MQTT-3.1.2-24]
         return;
     }
     counters_.publishes_sent.add();
     if (h.topic_alias != 0 && !h.topic.empty()) c.aliases_out->announce(h.topic, h.topic_alias);
     output_buffer& b = buffer(c);
     proto::append_publish_head(h, c.protocol, b.text());
-    if (h.payload_size < copy_payload_below) b.text() += d.message->payload();
-    else b.append_payload(d.message);
+    if (h.payload_size < copy_payload_below)
+        b.text() += d.message->payload();
+    else
+        b.append_payload(d.message);
 }
 
 engine::shared_encodings::one& engine::shared_encoding(const connection& c, const delivery& d) {
-    if (encodings_.of != d.message || encodings_.made_at_ms != now_.mono_ms) { // the expiry to send on changes with time
+    if (encodings_.of != d.message ||
+        encodings_.made_at_ms != now_.mono_ms) { // the expiry to send on changes with time
         for (auto& e : encodings_.by_kind) e.made = false;
         encodings_.of = d.message;
         encodings_.made_at_ms = now_.mono_ms;

@@ -23,8 +23,8 @@ enum class close_cause : std::uint8_t {
     connect_timeout,
     keep_alive_timeout,
     taken_over,
-    not_durable,        // an acknowledgement waited too long for its commit
-    overload,           // a bound was exceeded
+    not_durable, // an acknowledgement waited too long for its commit
+    overload,    // a bound was exceeded
     server_stop,
 };
 const char* to_string(close_cause cause) noexcept;
@@ -70,8 +70,8 @@ struct publish_refusal {
 };
 
 struct effects {
-    std::vector<connection_handle> touched;   // have new output: flush them
-    std::vector<connection_handle> resumed;   // may be read from again: call receive() with what is left
+    std::vector<connection_handle> touched; // have new output: flush them
+    std::vector<connection_handle> resumed; // may be read from again: call receive() with what is left
     std::vector<close_request> closes;
     std::vector<local_delivery> local;
     std::vector<peer_event> peers;

@@ -75,13 +75,9 @@ session* engine::find(const session_handle& s) {
     return found.live && found.generation == s.generation ? &found : nullptr;
 }
 
-connection_handle engine::handle_of(const connection& c) const {
-    return {c.slot, c.generation};
-}
+connection_handle engine::handle_of(const connection& c) const { return {c.slot, c.generation}; }
 
-session_handle engine::handle_of(const session& s) const {
-    return {s.slot, s.generation, config_.shard};
-}
+session_handle engine::handle_of(const session& s) const { return {s.slot, s.generation, config_.shard}; }
 
 peer_reference engine::reference_of(session& s) const {
     peer_reference r;
@@ -129,8 +125,9 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
             c->paused = true;
             break;
         }
-        const std::uint32_t limit = c->phase == connection_phase::awaiting_connect ? config_.limits.connect_packet_bytes_max
-                                                                                   : config_.limits.packet_bytes_max;
+        const std::uint32_t limit = c->phase == connection_phase::awaiting_connect
+                                        ? config_.limits.connect_packet_bytes_max
+                                        : config_.limits.packet_bytes_max;
         const auto f = proto::next_frame(bytes.substr(used), limit);
         if (!f) {
             violation(*c, f.error());
@@ -149,7 +146,8 @@ void engine::dispatch(connection& c, const proto::frame& f) {
     using proto::packet_type;
     if (c.phase == connection_phase::awaiting_connect) {
         if (f.type != packet_type::connect) {
-            return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-1]", "the first packet is not a CONNECT"});
+            return violation(
+                c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-1]", "the first packet is not a CONNECT"});
         }
         return on_connect(c, f);
     }
@@ -211,8 +209,10 @@ void engine::on_crossed(crossing what, const instant& now) {
         if (r->own) --own_crossings_;
         const bool stored = deliver_own(r->message, *r->list, r->live_only);
         if (!r->token) return;
-        if (stored) commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
-        else crossings_.send(r->token.session.shard, part_done{r->token});
+        if (stored)
+            commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
+        else
+            crossings_.send(r->token.session.shard, part_done{r->token});
     } else {
         part_finished(std::get<part_done>(what).token, proto::reason_code::success, {});
     }
@@ -233,7 +233,8 @@ void engine::on_committed(std::uint64_t serial, const instant& now) {
     }
 }
 
-void engine::on_local_verdict(const ack_token& token, proto::reason_code reason, std::string_view text, const instant& now) {
+void engine::on_local_verdict(const ack_token& token, proto::reason_code reason, std::string_view text,
+                              const instant& now) {
     now_ = now;
     if (is_error(reason)) counters_.reports_refused.add();
     part_finished(token, reason, text);
@@ -244,7 +245,8 @@ void engine::stop(const instant& now) {
     stopping_ = true;
     for (connection& c : connections_) {
         if (c.phase == connection_phase::connected) {
-            disconnect(c, proto::reason_code::server_shutting_down, close_cause::server_stop, "the gateway is stopping");
+            disconnect(c, proto::reason_code::server_shutting_down, close_cause::server_stop,
+                       "the gateway is stopping");
         } else if (c.phase == connection_phase::awaiting_connect) {
             request_close(c, close_cause::server_stop, "");
         }
@@ -262,8 +264,10 @@ void engine::on_time(const instant& now) {
 void engine::session_due(session& s) {
     if (!s.live || s.online()) return;
     if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s);
-    if (s.ends_at_ms <= now_.mono_ms) end_session(s); // v5[MQTT-3.1.2-23]: kept until now
-    else arm_session_deadline(s);
+    if (s.ends_at_ms <= now_.mono_ms)
+        end_session(s); // v5[MQTT-3.1.2-23]: kept until now
+    else
+        arm_session_deadline(s);
 }
 
 void engine::connection_due(connection& c) {
@@ -285,9 +289,11 @@ void engine::connection_due(connection& c) {
     const std::int64_t due = keep_alive_end_ms(c);
     if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
     if (c.paused) {
-        return disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload, "the client does not read what it is sent");
+        return disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload,
+                          "the client does not read what it is sent");
     }
-    disconnect(c, proto::reason_code::keep_alive_timeout, close_cause::keep_alive_timeout, // v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24]
+    disconnect(c, proto::reason_code::keep_alive_timeout,
+               close_cause::keep_alive_timeout, // v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24]
                "no packet for one and a half keep-alive intervals");
 }
 

@@ -57,7 +57,7 @@ struct engine_config {
     durability otherwise = durability::strict;
     /// Decides what a client id must look like to name a device (identity_from_client_id).
     std::function<bool(std::string_view)> valid_device_id;
-    std::uint64_t seed = 1;             // of assigned client ids
+    std::uint64_t seed = 1;                 // of assigned client ids
     std::uint64_t first_session_number = 1; // above everything in the state store
     std::uint64_t first_message_id = 1;
 };
@@ -144,7 +144,9 @@ class engine {
     std::size_t output_size(connection_handle c) const;
     /// The bytes to be sent now; valid until the next event. Clears the connection's mark in effects.touched.
     std::size_t gather(connection_handle c, std::span<std::string_view> out);
-    std::int64_t next_deadline_ms() const noexcept { return std::min(connection_deadlines_.next(), session_deadlines_.next()); }
+    std::int64_t next_deadline_ms() const noexcept {
+        return std::min(connection_deadlines_.next(), session_deadlines_.next());
+    }
     /// The operations of this turn, if any; the next turn's get the next serial.
     bool take_persist(persist_batch& out);
     const counters& statistics() const noexcept { return counters_; }
@@ -161,7 +163,7 @@ class engine {
     /// Encodings of one publication that several subscribers can share, packet ids patched in.
     struct shared_encodings {
         struct one {
-            std::string bytes;      // the packet, or all of it up to the payload
+            std::string bytes; // the packet, or all of it up to the payload
             std::size_t id_at = 0;
             std::size_t packet_bytes = 0; // payload included
             bool payload_inside = false;
@@ -172,8 +174,8 @@ class engine {
         std::array<one, 8> by_kind; // version 5, QoS > 0 (1 and 2 differ in the first byte only), retain
     };
     struct route_outcome {
-        std::uint16_t parts = 0;  // answers to wait for
-        bool stored = false;      // something of this turn's batch must be committed first
+        std::uint16_t parts = 0; // answers to wait for
+        bool stored = false;     // something of this turn's batch must be committed first
         bool matched = false;
     };
 
@@ -227,7 +229,8 @@ class engine {
     bool resolve_alias(connection& c, proto::publish& p);
     bool within_receive_maximum(connection& c, session& s, const proto::publish& p);
     std::string_view refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const;
-    void publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason, std::string_view text);
+    void publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
+                         std::string_view text);
     void accept_publish(connection& c, session& s, const proto::publish& p);
     void on_pubrel(connection& c, const proto::frame& f);
 
@@ -257,10 +260,12 @@ class engine {
     route_outcome route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only);
     bool deliver_own(const message_ptr& m, const match_list& list, bool live_only);
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
-    std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only, bool own_too);
+    std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
+                        bool own_too);
     bool merge_without_no_local(const session& s, delivery& d) const;
     void add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const;
-    std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from, const ack_token& token);
+    std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
+                                const ack_token& token);
     durability durability_of(std::string_view topic) const;
 
     // delivery.cpp: one message to one session

@@ -51,7 +51,9 @@ class message {
     ~message() = default;
 
     const char* data() const noexcept { return reinterpret_cast<const char*>(this + 1); }
-    friend void intrusive_ptr_add_ref(const message* m) noexcept { m->references_.fetch_add(1, std::memory_order_relaxed); }
+    friend void intrusive_ptr_add_ref(const message* m) noexcept {
+        m->references_.fetch_add(1, std::memory_order_relaxed);
+    }
     friend void intrusive_ptr_release(const message* m) noexcept;
 
     mutable std::atomic<std::uint32_t> references_{0};

@@ -57,8 +57,10 @@ void output_buffer::consume(std::size_t count) {
             return;
         }
     }
-    if (size() == 0) clear();
-    else if (text_sent_ > compact_above) compact();
+    if (size() == 0)
+        clear();
+    else if (text_sent_ > compact_above)
+        compact();
 }
 
 void output_buffer::compact() {
@@ -86,7 +88,8 @@ std::unique_ptr<output_buffer> output_pool::take() {
 
 void output_pool::give_back(std::unique_ptr<output_buffer> buffer) {
     buffer->clear();
-    if (free_.size() < pooled_max && buffer->text().capacity() <= pooled_capacity_max) free_.push_back(std::move(buffer));
+    if (free_.size() < pooled_max && buffer->text().capacity() <= pooled_capacity_max)
+        free_.push_back(std::move(buffer));
 }
 
 } // namespace fb::core

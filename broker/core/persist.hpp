@@ -1,5 +1,6 @@
-// What the broker asks to be kept across restarts: operations in the order they happened, gathered per turn into a batch
-// with a serial number. The executable hands batches to the state store and answers with engine::on_committed(serial).
+// What the broker asks to be kept across restarts: operations in the order they happened, gathered per turn into a
+// batch with a serial number. The executable hands batches to the state store and answers with
+// engine::on_committed(serial).
 #pragma once
 
 #include <cstdint>

@@ -70,8 +70,7 @@ void retained::drop_expired(std::int64_t mono_ms, const std::function<void(const
     }
 }
 
-retained::outcome retained::store(const message_ptr& m,
-                                  const std::function<void(outcome, std::uint64_t)>& while_held) {
+retained::outcome retained::store(const message_ptr& m, const std::function<void(outcome, std::uint64_t)>& while_held) {
     stripe& s = stripes_[stripe_of(m->topic())];
     const std::lock_guard lock(s.mutex);
     const outcome result = replace(s, m);

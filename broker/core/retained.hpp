@@ -23,7 +23,9 @@ namespace fb::core {
 
 class retained {
   public:
-    retained(std::uint64_t messages_max, std::uint64_t bytes_max) : messages_max_(messages_max), bytes_max_(bytes_max) {}
+    retained(std::uint64_t messages_max, std::uint64_t bytes_max)
+        : messages_max_(messages_max)
+        , bytes_max_(bytes_max) {}
 
     enum class outcome { stored, cleared, nothing_to_clear, full };
 
@@ -35,7 +37,9 @@ class retained {
     /// when there is nothing.
     void drop_expired(std::int64_t mono_ms, const std::function<void(const message_ptr&, std::uint64_t version)>& gone);
     /// No room for a message of so many bytes on a new topic.
-    bool full_for(std::size_t bytes) const noexcept { return message_count() >= messages_max_ || this->bytes() + bytes > bytes_max_; }
+    bool full_for(std::size_t bytes) const noexcept {
+        return message_count() >= messages_max_ || this->bytes() + bytes > bytes_max_;
+    }
 
     /// All messages that match, expired ones left out. `filter` is valid.
     std::vector<message_ptr> match(std::string_view filter, std::int64_t mono_ms) const;

@@ -21,7 +21,8 @@ durability engine::durability_of(std::string_view topic) const {
     return best != nullptr ? best->value : config_.otherwise;
 }
 
-engine::route_outcome engine::route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only) {
+engine::route_outcome engine::route(const message_ptr& m, const peer_reference* from, const ack_token& token,
+                                    bool live_only) {
     route_outcome result;
     match_list_ptr list;
     if (!m->retain() || live_only) {
@@ -104,7 +105,7 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
     delivery d;
     d.message = m;
     d.quality = proto::min(m->quality(), e.quality); // v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6]
-    d.retain = m->retain() && e.retain_as_published;  // v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9]
+    d.retain = m->retain() && e.retain_as_published; // v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9]
     d.live_only = live_only;
     if (e.id_count != 0) d.ids = {match_list_ptr(&list), e.first_id, e.id_count};
     if (e.some_no_local && m->publisher() == s->number) { // v5[MQTT-3.8.3-3]

@@ -57,7 +57,8 @@ std::size_t routing_index::edge_hash::operator()(const edge_view& e) const noexc
     return std::hash<std::string_view>{}(e.level) ^ (e.parent * 0x9E3779B97F4A7C15ull);
 }
 
-routing_index::routing_index() : nodes_(2) {}
+routing_index::routing_index()
+    : nodes_(2) {}
 routing_index::~routing_index() = default;
 
 std::size_t routing_index::version_slot(std::string_view topic) noexcept {
@@ -94,8 +95,10 @@ routing_index::node_id routing_index::make_child(node_id parent, std::string_vie
     nodes_[id].parent = parent;
     nodes_[id].level = level;
     ++nodes_[parent].children;
-    if (level == "+") nodes_[parent].plus = id;
-    else edges_.emplace(edge{parent, std::string(level)}, id);
+    if (level == "+")
+        nodes_[parent].plus = id;
+    else
+        edges_.emplace(edge{parent, std::string(level)}, id);
     return id;
 }
 
@@ -123,8 +126,10 @@ void routing_index::prune(node_id id) {
         node& n = nodes_[id];
         if (!n.here.empty() || !n.rest.empty() || n.children != 0) return;
         const node_id parent = n.parent;
-        if (n.level == "+") nodes_[parent].plus = 0;
-        else edges_.erase(edges_.find(edge_view{parent, n.level}));
+        if (n.level == "+")
+            nodes_[parent].plus = 0;
+        else
+            edges_.erase(edges_.find(edge_view{parent, n.level}));
         --nodes_[parent].children;
         n = node{};
         free_.push_back(id);

@@ -31,7 +31,7 @@ struct subscriber {
     session_handle session;
     proto::subscription_options options;
     std::uint32_t subscription_id = 0; // 0: none
-    bool durable = false; // the session outlives its connection
+    bool durable = false;              // the session outlives its connection
 };
 
 /// One session that gets a message, its matching subscriptions merged (v5[MQTT-3.3.4-2]: the maximum QoS of them).
@@ -39,10 +39,10 @@ struct match_entry {
     session_handle session;
     proto::qos quality = proto::qos::at_most_once;
     bool retain_as_published = false;
-    bool no_local = false;       // every matching subscription says so
-    bool some_no_local = false;  // some do: the publisher itself needs a closer look
+    bool no_local = false;      // every matching subscription says so
+    bool some_no_local = false; // some do: the publisher itself needs a closer look
     bool durable = false;
-    std::uint32_t first_id = 0;  // into match_list::subscription_ids
+    std::uint32_t first_id = 0; // into match_list::subscription_ids
     std::uint32_t id_count = 0;
 };
 
@@ -125,11 +125,13 @@ class routing_index {
     std::atomic<std::size_t> count_{0};
 };
 
-/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics with 64 times as many subscribers in all;
-/// a full cache forgets everything, which costs one round of misses and needs no bookkeeping per hit.
+/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics with 64 times as many subscribers in
+/// all; a full cache forgets everything, which costs one round of misses and needs no bookkeeping per hit.
 class match_cache {
   public:
-    match_cache(const routing_index& index, std::size_t entries_max) : index_(index), entries_max_(entries_max) {}
+    match_cache(const routing_index& index, std::size_t entries_max)
+        : index_(index)
+        , entries_max_(entries_max) {}
     const match_list_ptr& lookup(std::string_view topic);
 
   private:

@@ -67,22 +67,22 @@ struct pending_ack {
     proto::packet_type type{};
     proto::packet_id id = 0;
     proto::reason_code reason = proto::reason_code::success;
-    std::uint16_t parts = 0;      // other shards and the in-process client
-    std::uint32_t number = 0;     // for ack_token
-    std::uint64_t epoch = 0;      // for ack_token: of the connection the packet came with
-    std::uint64_t serial = 0;     // own commit to wait for; 0: none
+    std::uint16_t parts = 0;  // other shards and the in-process client
+    std::uint32_t number = 0; // for ack_token
+    std::uint64_t epoch = 0;  // for ack_token: of the connection the packet came with
+    std::uint64_t serial = 0; // own commit to wait for; 0: none
     std::int64_t since_ms = 0;
     std::vector<proto::reason_code> reasons; // of SUBACK and UNSUBACK
-    std::string text;             // reason string
-    bool marks_received = false;  // PUBREC: its packet id is in incoming::received
-    bool record_received = false; // PUBREC: the id is to be stored once all parts are there
+    std::string text;                        // reason string
+    bool marks_received = false;             // PUBREC: its packet id is in incoming::received
+    bool record_received = false;            // PUBREC: the id is to be stored once all parts are there
 };
 
 struct incoming {
     std::vector<proto::packet_id> received; // QoS 2 ids between PUBLISH and PUBREL, sorted
     std::deque<pending_ack> acks;
-    std::vector<pending_ack> unfinished; // PUBRECs whose connection ended; taken up when the PUBLISH comes again. One per
-                                         // id in `received` at most
+    std::vector<pending_ack> unfinished; // PUBRECs whose connection ended; taken up when the PUBLISH comes again. One
+                                         // per id in `received` at most
     std::uint32_t next_ack = 1;
 };
 
@@ -104,7 +104,7 @@ struct session {
     std::uint32_t expiry_s = 0;
     std::uint64_t epoch = 0;
     std::uint64_t last_sequence = 0; // of deliveries
-    connection_handle connection; // none while offline
+    connection_handle connection;    // none while offline
     std::int64_t ends_at_ms = never;
     std::vector<subscription> subscriptions;
     std::unique_ptr<outgoing> out;
@@ -120,8 +120,8 @@ enum class connection_phase : std::uint8_t { free, awaiting_connect, connected, 
 /// What the transport knows of a peer when it opens a connection.
 struct connection_info {
     principal_ptr who;
-    std::string address;                // textual, without port
-    bool refuse_all = false;            // a listener without certificates that admits nobody anonymously
+    std::string address;                  // textual, without port
+    bool refuse_all = false;              // a listener without certificates that admits nobody anonymously
     bool identity_from_client_id = false; // the listener's device_identity = "client-id"
 };
 
@@ -135,8 +135,8 @@ struct connection {
     bool paused = false;          // receive() stopped with bytes left: effects.resumed will say when to go on
     bool connack_pending = false; // waits for a commit; nothing else is read before
     bool problem_information = true;
-    std::uint16_t send_window = 65535; // the client's Receive Maximum, or ours
-    std::uint16_t received_before = 0; // QoS 2 ids of earlier connections: not part of this one's Receive Maximum
+    std::uint16_t send_window = 65535;  // the client's Receive Maximum, or ours
+    std::uint16_t received_before = 0;  // QoS 2 ids of earlier connections: not part of this one's Receive Maximum
     std::uint32_t packet_bytes_max = 0; // the client's Maximum Packet Size
     std::uint32_t keep_alive_ms = 0;    // one and a half times the interval; 0: off
     std::int64_t opened_ms = 0;

@@ -20,7 +20,8 @@ pending_ack& engine::owe(session& s, proto::packet_type type, proto::packet_id i
 void engine::wait_for_commit(session& s) {
     const std::uint64_t serial = pending_persist_.serial;
     const session_handle who = handle_of(s);
-    if (!commit_waiters_.empty() && commit_waiters_.back().serial == serial && commit_waiters_.back().session == who) return;
+    if (!commit_waiters_.empty() && commit_waiters_.back().serial == serial && commit_waiters_.back().session == who)
+        return;
     commit_waiters_.push_back({serial, who, {}});
 }
 
@@ -74,7 +75,9 @@ bool engine::send_ack(connection& c, session& s, pending_ack& a) {
 void engine::part_finished(const ack_token& token, proto::reason_code reason, std::string_view text) {
     session* s = find(token.session);
     if (s == nullptr || !s->in) return;
-    const auto is_it = [&](const pending_ack& a) { return a.number == token.number && a.epoch == token.epoch && a.parts > 0; };
+    const auto is_it = [&](const pending_ack& a) {
+        return a.number == token.number && a.epoch == token.epoch && a.parts > 0;
+    };
     const auto owed = std::find_if(s->in->acks.begin(), s->in->acks.end(), is_it);
     const auto kept = std::find_if(s->in->unfinished.begin(), s->in->unfinished.end(), is_it);
     const bool is_owed = owed != s->in->acks.end();
@@ -117,7 +120,8 @@ void engine::keep_unfinished(session& s) {
     incoming& in = *s.in;
     for (pending_ack& a : in.acks) {
         if (!a.marks_received || !std::binary_search(in.received.begin(), in.received.end(), a.id)) continue;
-        const bool kept = std::any_of(in.unfinished.begin(), in.unfinished.end(), [&](const pending_ack& x) { return x.id == a.id; });
+        const bool kept =
+            std::any_of(in.unfinished.begin(), in.unfinished.end(), [&](const pending_ack& x) { return x.id == a.id; });
         if (!kept) in.unfinished.push_back(std::move(a));
     }
     in.acks.clear();
@@ -156,7 +160,8 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
     outgoing& o = out_of(s);
-    const auto at = std::find_if(o.inflight.begin(), o.inflight.end(), [&](const delivery& d) { return d.id == p->id; });
+    const auto at =
+        std::find_if(o.inflight.begin(), o.inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     if (at == o.inflight.end() || at->quality != proto::qos::exactly_once) {
         if (is_error(p->reason)) return;
         proto::pubrel r;

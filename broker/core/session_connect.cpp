@@ -10,8 +10,8 @@ namespace {
 
 /// By default a client id is the device id or begins with "<device id>/" (fota.md section 1).
 bool belongs_to_device(std::string_view client_id, std::string_view device_id) {
-    return client_id == device_id ||
-           (client_id.size() > device_id.size() && client_id.starts_with(device_id) && client_id[device_id.size()] == '/');
+    return client_id == device_id || (client_id.size() > device_id.size() && client_id.starts_with(device_id) &&
+                                      client_id[device_id.size()] == '/');
 }
 
 constexpr std::size_t client_id_bytes_max = 256;
@@ -33,7 +33,8 @@ void engine::on_connect(connection& c, const proto::frame& f) {
     if (s != nullptr && s->identity != c.info.who->identity()) {
         // Neither resumed nor ended: the session stays as it is (the classes of CVE-2026-33215 and nanomq#2333).
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
-        return refuse_connect(c, &*p, proto::reason_code::not_authorized, "the session of this client id belongs to another identity");
+        return refuse_connect(c, &*p, proto::reason_code::not_authorized,
+                              "the session of this client id belongs to another identity");
     }
     bool wait = false;
     if (s != nullptr && s->online()) { // v5[MQTT-3.1.4-3] v311[MQTT-3.1.4-2]
@@ -68,7 +69,8 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         return refuse(reason_code::unsupported_protocol_version, "MQTT 3.1 is not served; use 3.1.1 or 5");
     }
     if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
-    if (c.info.refuse_all) return refuse(reason_code::not_authorized, "this listener admits only clients with a certificate");
+    if (c.info.refuse_all)
+        return refuse(reason_code::not_authorized, "this listener admits only clients with a certificate");
     if (p.properties.authentication_method) { // v5[MQTT-4.12.0-1]
         return refuse(reason_code::bad_authentication_method, "no enhanced authentication is offered");
     }
@@ -81,7 +83,8 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
     if (c.info.identity_from_client_id && !p.client_id.empty()) {
         const std::string_view device_id = p.client_id.substr(0, p.client_id.find('/'));
         if (!config_.valid_device_id || !config_.valid_device_id(device_id)) {
-            return refuse(reason_code::client_identifier_not_valid, "the client id does not begin with a valid device id");
+            return refuse(reason_code::client_identifier_not_valid,
+                          "the client id does not begin with a valid device id");
         }
         auto who = std::make_shared<principal>(*c.info.who);
         who->device_id = device_id;
@@ -90,7 +93,8 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
     }
     const principal& who = *c.info.who;
     if (!p.client_id.empty() && who.is_device() && !belongs_to_device(p.client_id, who.device_id)) {
-        return refuse(reason_code::client_identifier_not_valid, "the client id must be the device id or begin with it and '/'");
+        return refuse(reason_code::client_identifier_not_valid,
+                      "the client id must be the device id or begin with it and '/'");
     }
     if (p.last_will && !config_.acl.may_publish(who, p.last_will->topic)) {
         return refuse(reason_code::not_authorized, "the will's topic is not allowed to this client");
@@ -102,7 +106,8 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
         return refuse(reason_code::quota_exceeded, "limit connections_max reached");
     }
-    client_id = p.client_id.empty() ? make_client_id(c) : std::string(p.client_id); // v5[MQTT-3.1.3-6] v311[MQTT-3.1.3-6]
+    client_id =
+        p.client_id.empty() ? make_client_id(c) : std::string(p.client_id); // v5[MQTT-3.1.3-6] v311[MQTT-3.1.3-6]
     return true;
 }
 
@@ -110,8 +115,8 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
     counters_.connects_refused.add();
     const bool wrong_version = reason == proto::reason_code::unsupported_protocol_version;
     const proto::version v = p != nullptr ? p->protocol : wrong_version ? proto::version::v3_1_1 : proto::version::v5;
-    // A packet that could not be read gets no answer in 3.1.1 and need not get one in 5 (v5[MQTT-4.13.1-1]); a version we
-    // do not speak is answered so that old clients understand (v311[MQTT-3.1.2-2], v5[MQTT-3.1.2-2]).
+    // A packet that could not be read gets no answer in 3.1.1 and need not get one in 5 (v5[MQTT-4.13.1-1]); a version
+    // we do not speak is answered so that old clients understand (v311[MQTT-3.1.2-2], v5[MQTT-3.1.2-2]).
     const bool answer = p != nullptr || wrong_version || reason == proto::reason_code::packet_too_large;
     if (answer) {
         proto::connack k;
@@ -125,7 +130,8 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
 void engine::take_over(session& s) {
     counters_.takeovers.add();
     connection& old = *connection_of(s);
-    disconnect(old, proto::reason_code::session_taken_over, close_cause::taken_over, "another connection uses this client id");
+    disconnect(old, proto::reason_code::session_taken_over, close_cause::taken_over,
+               "another connection uses this client id");
 }
 
 session& engine::make_session(const proto::connect& p, std::string client_id, const connection& c) {
@@ -161,12 +167,13 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
     c.session_slot = s.slot;
     c.received_before = s.in ? static_cast<std::uint16_t>(s.in->received.size()) : std::uint16_t{0};
     c.send_window = std::min(p.properties.receive_maximum, l.inflight_max); // v5[MQTT-3.3.4-9]
-    const std::uint16_t keep_alive_s = l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)
-                                           ? l.keep_alive_max_s
-                                           : p.keep_alive_s;
+    const std::uint16_t keep_alive_s =
+        l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s) ? l.keep_alive_max_s
+                                                                                                : p.keep_alive_s;
     c.keep_alive_ms = keep_alive_s * 1500u;
     connection_deadlines_.arm(c.slot, keep_alive_end_ms(c));
-    const std::uint16_t aliases = std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max); // v5[MQTT-3.1.2-26]
+    const std::uint16_t aliases =
+        std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max); // v5[MQTT-3.1.2-26]
     if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
 
     const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
@@ -191,7 +198,8 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
         parts.retain = p.last_will->retain;
         parts.publisher = s.number;
         // The expiry counts from the publication; kept relative until then.
-        if (p.last_will->properties.message_expiry_s) parts.expires_mono_ms = *p.last_will->properties.message_expiry_s * 1000ll;
+        if (p.last_will->properties.message_expiry_s)
+            parts.expires_mono_ms = *p.last_will->properties.message_expiry_s * 1000ll;
         s.will = std::make_unique<session_will>();
         s.will->message = make_message(parts);
         s.will->delay_s = p.last_will->delay_s;
@@ -201,11 +209,14 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
             shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
         }
     }
-    if (s.durable()) persist_session(s, false);
-    else if (was_durable) persist(persist::delete_session{s.number}, false);
+    if (s.durable())
+        persist_session(s, false);
+    else if (was_durable)
+        persist(persist::delete_session{s.number}, false);
 }
 
-void engine::accept_connect(connection& c, session& s, const proto::connect& p, bool present, bool assigned, bool wait) {
+void engine::accept_connect(connection& c, session& s, const proto::connect& p, bool present, bool assigned,
+                            bool wait) {
     counters_.connections.add();
     std::string connack;
     if (!encode_connack(c, s, p, present, assigned, connack)) {

@@ -28,7 +28,8 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
     }
     if (p->reason == proto::reason_code::success) s.will.reset(); // v5[MQTT-3.14.4-3] v311[MQTT-3.14.4-3]
     // 0x04 and every error keep the will: request_close publishes it unless the client left in peace.
-    request_close(c, p->reason == proto::reason_code::success ? close_cause::client_disconnect : close_cause::transport, "");
+    request_close(c, p->reason == proto::reason_code::success ? close_cause::client_disconnect : close_cause::transport,
+                  "");
 }
 
 /// The session goes on without its connection, or ends with it.
@@ -58,7 +59,7 @@ void engine::detach(connection& c, bool will_goes) {
     s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);
     if (s.will) s.will->due_ms = std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms);
     if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s); // v5[MQTT-3.1.2-8] v311[MQTT-3.1.2-8]
-    if (!s.durable()) return end_session(s); // v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-6]
+    if (!s.durable()) return end_session(s);                       // v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-6]
     persist_session(s, false);
     arm_session_deadline(s);
 }
@@ -107,8 +108,8 @@ void engine::persist_session(const session& s, bool urgent) {
     op.identity = s.identity;
     op.protocol = s.protocol;
     op.expiry_s = s.expiry_s;
-    // Without a credible clock it counts as "ended at the next start": a gateway that wakes up in 1970 must not find, once
-    // it knows the time, that all its sessions ended decades ago.
+    // Without a credible clock it counts as "ended at the next start": a gateway that wakes up in 1970 must not find,
+    // once it knows the time, that all its sessions ended decades ago.
     op.ended_unix_ms = s.online() || now_.unix_ms < earliest_credible_unix_ms ? 0 : now_.unix_ms;
     if (s.will) {
         op.will = s.will->message;

@@ -48,7 +48,8 @@ bool engine::within_receive_maximum(connection& c, session& s, const proto::publ
     });
     const auto& received = s.in->received;
     const bool again = std::binary_search(received.begin(), received.end(), p.id);
-    if (again || waiting + received.size() < std::size_t{config_.limits.receive_maximum} + c.received_before) return true;
+    if (again || waiting + received.size() < std::size_t{config_.limits.receive_maximum} + c.received_before)
+        return true;
     violation(c, {proto::reason_code::receive_maximum_exceeded, "v5[MQTT-3.3.4-7]", // the client's duty, ours to check
                   "more publications in flight than the gateway's Receive Maximum"});
     return false;
@@ -138,10 +139,12 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     bool wait = routed.stored;
     const durability kept = twice && s.durable() ? durability_of(m->topic()) : durability::none;
     if (kept == durability::strict && a.parts != 0) {
-        // Not before the others have their part: a power cut between the commits may then double theirs, but not lose it.
+        // Not before the others have their part: a power cut between the commits may then double theirs, but not lose
+        // it.
         a.record_received = true;
     } else if (kept != durability::none) {
-        persist(persist::put_received{s.number, p.id}, kept == durability::strict); // one commit with what was queued here
+        persist(persist::put_received{s.number, p.id},
+                kept == durability::strict); // one commit with what was queued here
         wait |= kept == durability::strict;
     }
     if (wait) {

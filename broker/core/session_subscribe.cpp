@@ -10,13 +10,15 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_subscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    pending_ack& a = owe(s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
+    pending_ack& a =
+        owe(s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
     const std::uint32_t number = a.number;
     std::vector<proto::reason_code> reasons;
     for (const proto::topic_request& r : p->requests) { // v5[MQTT-3.8.4-5], one reason each: v5[MQTT-3.8.4-6]
         reasons.push_back(subscribe_one(c, s, r, p->properties.subscription_id.value_or(0)));
     }
-    const auto at = std::find_if(s.in->acks.begin(), s.in->acks.end(), [&](const pending_ack& x) { return x.number == number; });
+    const auto at =
+        std::find_if(s.in->acks.begin(), s.in->acks.end(), [&](const pending_ack& x) { return x.number == number; });
     at->reasons = std::move(reasons);
     if (s.durable() && !pending_persist_.operations.empty()) {
         at->serial = pending_persist_.serial;
@@ -48,10 +50,12 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     if (s.durable()) persist(persist::put_subscription{s.number, sub.filter, sub.options, sub.id}, true);
     effects_.peers.push_back({effects_.next_order++, peer_event::kind::subscribed, reference_of(s), sub.filter});
 
-    const bool wants_retained = sub.options.retained == proto::retain_handling::send || // v5[MQTT-3.3.1-9]
-                                (sub.options.retained == proto::retain_handling::send_if_new && is_new); // v5[MQTT-3.3.1-10]
-    if (wants_retained) send_retained(s, sub); // never: v5[MQTT-3.3.1-11]
-    return static_cast<reason_code>(static_cast<std::uint8_t>(sub.options.maximum_qos)); // v5[MQTT-3.8.4-7] v311[MQTT-3.8.4-6]
+    const bool wants_retained =
+        sub.options.retained == proto::retain_handling::send ||                  // v5[MQTT-3.3.1-9]
+        (sub.options.retained == proto::retain_handling::send_if_new && is_new); // v5[MQTT-3.3.1-10]
+    if (wants_retained) send_retained(s, sub);                                   // never: v5[MQTT-3.3.1-11]
+    return static_cast<reason_code>(
+        static_cast<std::uint8_t>(sub.options.maximum_qos)); // v5[MQTT-3.8.4-7] v311[MQTT-3.8.4-6]
 }
 
 void engine::send_retained(session& s, const subscription& sub) {
@@ -68,8 +72,10 @@ void engine::send_retained(session& s, const subscription& sub) {
         d.ids = ids;
         d.quality = proto::min(m->quality(), sub.options.maximum_qos);
         d.retain = true; // v5 3.3.1.3, v311[MQTT-3.3.1-8]
-        if (d.quality == proto::qos::at_most_once) deliver_at_most_once(s, std::move(d));
-        else enqueue(s, std::move(d), durability_of(m->topic()));
+        if (d.quality == proto::qos::at_most_once)
+            deliver_at_most_once(s, std::move(d));
+        else
+            enqueue(s, std::move(d), durability_of(m->topic()));
     }
 }
 
@@ -79,7 +85,8 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     session& s = session_of(c);
     pending_ack& a = owe(s, proto::packet_type::unsuback, p->id); // v5[MQTT-3.10.4-4] v311[MQTT-3.10.4-4]
     bool changed = false;
-    for (std::string_view filter : p->filters) { // compared character by character: v5[MQTT-3.10.4-1] v311[MQTT-3.10.4-1]
+    for (std::string_view filter :
+         p->filters) { // compared character by character: v5[MQTT-3.10.4-1] v311[MQTT-3.10.4-1]
         const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
                                      [&](const subscription& x) { return x.filter == filter; });
         if (at == s.subscriptions.end()) {
@@ -88,7 +95,8 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
         }
         shared_.index.unsubscribe(at->filter, handle_of(s)); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
-        effects_.peers.push_back({effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
+        effects_.peers.push_back(
+            {effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
         s.subscriptions.erase(at);
         a.reasons.push_back(proto::reason_code::success);
         changed = true;

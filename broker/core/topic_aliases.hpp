@@ -12,7 +12,8 @@ namespace fb::core {
 /// Set by the client, at most `maximum` of them.
 class inbound_aliases {
   public:
-    explicit inbound_aliases(std::uint16_t maximum) : topics_(maximum) {}
+    explicit inbound_aliases(std::uint16_t maximum)
+        : topics_(maximum) {}
     bool in_range(std::uint16_t alias) const noexcept { return alias >= 1 && alias <= topics_.size(); }
     /// REQUIRES: in_range(alias).
     void set(std::uint16_t alias, std::string_view topic) { topics_[alias - 1] = topic; }
@@ -26,11 +27,12 @@ class inbound_aliases {
 /// Assigned by us: the first `maximum` topics keep their alias for the life of the connection.
 class outbound_aliases {
   public:
-    explicit outbound_aliases(std::uint16_t maximum) : maximum_(maximum) {}
+    explicit outbound_aliases(std::uint16_t maximum)
+        : maximum_(maximum) {}
 
     struct use {
-        std::uint16_t alias = 0;  // 0: none, send the topic
-        bool known = false;       // the client knows it: the topic may be left out
+        std::uint16_t alias = 0; // 0: none, send the topic
+        bool known = false;      // the client knows it: the topic may be left out
     };
     use lookup(std::string_view topic) const {
         const auto it = aliases_.find(topic);

@@ -1,6 +1,7 @@
 // Whole sessions: four connections over two shards, driven by the input: packets (made and raw bytes), partial reads,
 // lost connections, time, held commits and crossings, a stop. Checked all along: what the engines send are well-formed
-// packets with CONNACK first; bounds hold; gauges fit; and when everybody has gone and time has passed, nothing is left.
+// packets with CONNACK first; bounds hold; gauges fit; and when everybody has gone and time has passed, nothing is
+// left.
 #include <array>
 #include <deque>
 #include <memory>
@@ -21,7 +22,9 @@ constexpr std::array<std::string_view, 4> topics{"a", "a/b", "$x", "a/b/c"};
 
 class input {
   public:
-    input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
+    input(const std::uint8_t* data, std::size_t size)
+        : data_(data)
+        , left_(size) {}
     bool empty() const { return left_ == 0; }
     std::uint8_t byte() {
         if (left_ == 0) return 0;
@@ -101,9 +104,12 @@ class world {
         peer& p = peers_[what >> 6];
         switch (what & 15) {
         case 0: return connect(p, in.byte());
-        case 1: case 2: case 3: return publish(p, in.byte());
+        case 1:
+        case 2:
+        case 3: return publish(p, in.byte());
         case 4: return subscribe(p, in.byte());
-        case 5: case 6: return acknowledge(p, in.byte());
+        case 5:
+        case 6: return acknowledge(p, in.byte());
         case 7: return send(p, in.bytes(in.byte()));
         case 8: return read(p, in.byte());
         case 9: return close(p);
@@ -330,7 +336,7 @@ class world {
     void verdict(std::uint8_t how) {
         if (tokens_.empty()) return;
         const core::ack_token token = tokens_[how % tokens_.size()]; // stale and repeated ones too
-        const auto reason = how & 128 ? proto::reason_code::quota_exceeded
+        const auto reason = how & 128  ? proto::reason_code::quota_exceeded
                             : how & 64 ? proto::reason_code::not_authorized
                                        : proto::reason_code::success;
         shards_[token.session.shard]->engine->on_local_verdict(token, reason, "", now_);
@@ -338,7 +344,9 @@ class world {
 
     void in_process(std::uint8_t how) {
         auto& e = *shards_[how & 1]->engine;
-        if (how & 2) return e.publish_live({std::string(topics[how >> 2 & 3]), "live", static_cast<proto::qos>((how >> 4 & 3) % 3), 0}, now_);
+        if (how & 2)
+            return e.publish_live(
+                {std::string(topics[how >> 2 & 3]), "live", static_cast<proto::qos>((how >> 4 & 3) % 3), 0}, now_);
         core::direct_delivery d;
         if (!tokens_.empty()) {
             d.to = tokens_.back().session;

@@ -60,7 +60,9 @@ struct describer {
     std::string operator()(const proto::pingresp&) const { return "PINGRESP"; }
     std::string operator()(const proto::disconnect& p) const { return "DISCONNECT " + code(p.reason); }
     template <class Other>
-    std::string operator()(const Other&) const { return "a packet that only a client sends"; }
+    std::string operator()(const Other&) const {
+        return "a packet that only a client sends";
+    }
 };
 
 inline std::string describe(std::string_view bytes, proto::version v) {

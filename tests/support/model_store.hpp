@@ -30,7 +30,8 @@ class model_store {
             s.ended_unix_ms = row.head.ended_unix_ms;
             s.will = row.head.will;
             s.will_delay_s = row.head.will_delay_s;
-            for (const auto& [filter, sub] : row.subscriptions) s.subscriptions.push_back({filter, sub.options, sub.subscription_id});
+            for (const auto& [filter, sub] : row.subscriptions)
+                s.subscriptions.push_back({filter, sub.options, sub.subscription_id});
             for (const auto& [sequence, d] : row.queue) s.queue.push_back(delivery_of(d));
             s.received.assign(row.received.begin(), row.received.end());
             all.push_back(std::move(s));
@@ -93,8 +94,10 @@ class model_store {
         const std::string topic(o.message->topic());
         const auto known = retained_.find(topic);
         if (known != retained_.end() && known->second.version > o.version) return;
-        if (o.message->payload().empty()) retained_.erase(topic);
-        else retained_[topic] = o;
+        if (o.message->payload().empty())
+            retained_.erase(topic);
+        else
+            retained_[topic] = o;
     }
 
     session_row* find(std::uint64_t number) {

@@ -58,14 +58,19 @@ struct publish_options {
 
 class client {
   public:
-    client(broker& b, std::string id, proto::version v) : broker_(b), version_(v), id_(std::move(id)) {}
+    client(broker& b, std::string id, proto::version v)
+        : broker_(b)
+        , version_(v)
+        , id_(std::move(id)) {}
 
     // --- what it is; before connecting ---
     client& as(core::principal who) {
         info_.who = std::make_shared<core::principal>(std::move(who));
         return *this;
     }
-    client& device(const std::string& device_id) { return as({core::principal_kind::certificate, device_id, device_id, {}}); }
+    client& device(const std::string& device_id) {
+        return as({core::principal_kind::certificate, device_id, device_id, {}});
+    }
     client& by_client_id() {
         info_.identity_from_client_id = true;
         return *this;
@@ -146,13 +151,16 @@ class client {
         return send(p);
     }
     bool mute() const;
-    proto::packet_id next_id() { return last_id_ = last_id_ == 65535 ? proto::packet_id{1} : static_cast<proto::packet_id>(last_id_ + 1); }
+    proto::packet_id next_id() {
+        return last_id_ = last_id_ == 65535 ? proto::packet_id{1} : static_cast<proto::packet_id>(last_id_ + 1);
+    }
 
     broker& broker_;
     proto::version version_;
     std::string id_;
-    core::connection_info info_{std::make_shared<core::principal>(core::principal{core::principal_kind::anonymous, "anonymous", {}, {}}),
-                                "192.0.2.1"};
+    core::connection_info info_{
+        std::make_shared<core::principal>(core::principal{core::principal_kind::anonymous, "anonymous", {}, {}}),
+        "192.0.2.1"};
     core::connection_handle handle_;
     core::shard_id shard_ = 0;
     bool placed_ = false; // on the shard where it belongs
@@ -165,7 +173,10 @@ class client {
 
 class broker {
   public:
-    explicit broker(broker_setup setup = {}) : setup_(std::move(setup)) { start(); }
+    explicit broker(broker_setup setup = {})
+        : setup_(std::move(setup)) {
+        start();
+    }
     broker(const broker&) = delete;
     ~broker() { check_invariants(); }
 
@@ -235,7 +246,9 @@ class broker {
     }
 
     // --- the in-process client ---
-    void subscribe_local(std::string_view filter) { index->subscribe(filter, core::engine::local_subscriber(proto::qos::exactly_once)); }
+    void subscribe_local(std::string_view filter) {
+        index->subscribe(filter, core::engine::local_subscriber(proto::qos::exactly_once));
+    }
     void verdict(const core::ack_token& token, proto::reason_code reason = {}, std::string_view text = {}) {
         shards_[token.session.shard]->engine->on_local_verdict(token, reason, text, now_);
         settle();
@@ -315,8 +328,11 @@ class broker {
   private:
     friend class test::client;
     struct node : core::crossing_port {
-        explicit node(broker& b) : owner(b) {}
-        void send(core::shard_id to, core::crossing what) override { owner.shards_[to]->inbox.push_back(std::move(what)); }
+        explicit node(broker& b)
+            : owner(b) {}
+        void send(core::shard_id to, core::crossing what) override {
+            owner.shards_[to]->inbox.push_back(std::move(what));
+        }
         broker& owner;
         core::effects effects;
         std::deque<core::crossing> inbox;
@@ -325,7 +341,8 @@ class broker {
 
     void start() {
         index = std::make_unique<core::routing_index>();
-        retained = std::make_unique<core::retained>(setup_.limits.retained_messages_max, setup_.limits.retained_bytes_max);
+        retained =
+            std::make_unique<core::retained>(setup_.limits.retained_messages_max, setup_.limits.retained_bytes_max);
         counts = std::make_unique<core::shared_counts>();
         for (core::shard_id i = 0; i < setup_.shards; ++i) {
             core::engine_config config;
@@ -335,13 +352,16 @@ class broker {
             config.acl = setup_.acl;
             config.durability_rules = setup_.durability_rules;
             config.otherwise = setup_.otherwise;
-            config.valid_device_id = [](std::string_view id) { return !id.empty() && id.find_first_of("+#/ ") == id.npos; };
+            config.valid_device_id = [](std::string_view id) {
+                return !id.empty() && id.find_first_of("+#/ ") == id.npos;
+            };
             config.seed = i + 1u;
             config.first_session_number = store_.next_session_number();
             config.first_message_id = store_.next_message_id();
             shards_.push_back(std::make_unique<node>(*this));
             auto& s = *shards_.back();
-            s.engine = std::make_unique<core::engine>(config, core::shared_state{*index, *retained, *counts}, s, s.effects);
+            s.engine =
+                std::make_unique<core::engine>(config, core::shared_state{*index, *retained, *counts}, s, s.effects);
         }
         store_.restore_retained(*retained);
         for (auto& s : store_.sessions()) {
@@ -618,7 +638,8 @@ inline client& client::expect_closed(core::close_cause cause) {
 
 inline std::vector<std::string> client::take() {
     std::vector<std::string> lines;
-    for (std::string bytes = take_bytes(); !bytes.empty(); bytes = take_bytes()) lines.push_back(describe(bytes, version_));
+    for (std::string bytes = take_bytes(); !bytes.empty(); bytes = take_bytes())
+        lines.push_back(describe(bytes, version_));
     return lines;
 }
 

@@ -48,8 +48,12 @@ TEST_CASE("a packet that only a server sends is a protocol error") {
 
 TEST_CASE("v5[MQTT-4.12.0-7] AUTH without an authentication method in CONNECT is a protocol error") {
     broker b;
-    b.client("c").connect().expect("CONNACK 00").send(proto::auth{}).expect("DISCONNECT 82").expect_closed(
-        close_cause::protocol_violation);
+    b.client("c")
+        .connect()
+        .expect("CONNACK 00")
+        .send(proto::auth{})
+        .expect("DISCONNECT 82")
+        .expect_closed(close_cause::protocol_violation);
 }
 
 TEST_CASE("v5[MQTT-4.12.0-1] an authentication method that is not offered is refused") {
@@ -63,12 +67,19 @@ TEST_CASE("v5[MQTT-4.12.0-1] an authentication method that is not offered is ref
 TEST_CASE("v5[MQTT-3.1.2-2] v311[MQTT-3.1.2-2] an unknown protocol level is answered so that old clients understand") {
     broker b;
     auto& c = b.client("c").speaking(proto::version::v3_1_1);
-    c.open().send_bytes(packet_bytes(0x10, render("<MQTT>07 02 0000 <c>"))).expect("CONNACK 84").expect_closed(close_cause::refused);
+    c.open()
+        .send_bytes(packet_bytes(0x10, render("<MQTT>07 02 0000 <c>")))
+        .expect("CONNACK 84")
+        .expect_closed(close_cause::refused);
     auto& old = b.client("old").speaking(proto::version::v3_1);
-    old.open().send_bytes(packet_bytes(0x10, render("<MQIsdp>03 02 0000 <c>"))).expect("CONNACK 84").expect_closed(close_cause::refused);
+    old.open()
+        .send_bytes(packet_bytes(0x10, render("<MQIsdp>03 02 0000 <c>")))
+        .expect("CONNACK 84")
+        .expect_closed(close_cause::refused);
 }
 
-TEST_CASE("v5[MQTT-3.1.3-6] v5[MQTT-3.1.3-7] v5[MQTT-3.2.2-16] an empty client id gets one assigned, which stays on its shard") {
+TEST_CASE("v5[MQTT-3.1.3-6] v5[MQTT-3.1.3-7] v5[MQTT-3.2.2-16] an empty client id gets one assigned, which stays on "
+          "its shard") {
     broker_setup setup;
     setup.shards = 4;
     broker b(setup);
@@ -82,7 +93,8 @@ TEST_CASE("v5[MQTT-3.1.3-6] v5[MQTT-3.1.3-7] v5[MQTT-3.2.2-16] an empty client i
     b.client(id).connect(persistent()).expect("CONNACK 00 present");
 }
 
-TEST_CASE("v311[MQTT-3.1.3-6] v311[MQTT-3.1.3-7] v311[MQTT-3.1.3-8] an empty client id needs a clean session in 3.1.1") {
+TEST_CASE(
+    "v311[MQTT-3.1.3-6] v311[MQTT-3.1.3-7] v311[MQTT-3.1.3-8] an empty client id needs a clean session in 3.1.1") {
     broker b;
     auto& c = b.client_v311("");
     c.connect().expect("CONNACK 00");
@@ -141,7 +153,8 @@ TEST_CASE("taking over a session that was not to outlive its connection begins a
     CHECK(b.session_count() == 1);
 }
 
-TEST_CASE("v5[MQTT-3.1.2-4] v5[MQTT-3.2.2-2] v311[MQTT-3.1.2-6] v311[MQTT-3.2.2-1] a clean start discards the session") {
+TEST_CASE(
+    "v5[MQTT-3.1.2-4] v5[MQTT-3.2.2-2] v311[MQTT-3.1.2-6] v311[MQTT-3.2.2-1] a clean start discards the session") {
     fail_at_every_step({}, [](broker& b) {
         auto& c = b.client("c");
         c.connect(persistent()).expect("CONNACK 00").subscribe("a").expect("SUBACK #1 02").cut();
@@ -175,7 +188,8 @@ TEST_CASE("the CONNACK of a clean start waits until the old session's end is dur
     });
 }
 
-TEST_CASE("v5[MQTT-3.14.0-1] v5[MQTT-3.2.0-1] v311[MQTT-3.2.0-1] nothing but CONNACK is ever the first packet, also when the store hangs") {
+TEST_CASE("v5[MQTT-3.14.0-1] v5[MQTT-3.2.0-1] v311[MQTT-3.2.0-1] nothing but CONNACK is ever the first packet, also "
+          "when the store hangs") {
     broker b;
     auto& c = b.client("c");
     c.connect(persistent()).expect("CONNACK 00").cut();
@@ -194,7 +208,8 @@ TEST_CASE("v5[MQTT-3.14.0-1] v5[MQTT-3.2.0-1] v311[MQTT-3.2.0-1] nothing but CON
     b.release_commits();
 }
 
-TEST_CASE("v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24] a client silent for one and a half keep-alive intervals is disconnected") {
+TEST_CASE(
+    "v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24] a client silent for one and a half keep-alive intervals is disconnected") {
     broker b;
     auto& c = b.client("c");
     connect_options o;
@@ -246,7 +261,10 @@ TEST_CASE("a first packet above connect_packet_bytes_max is refused by its annou
 
 TEST_CASE("v5[MQTT-4.13.1-1] v311[MQTT-4.8.0-1] a malformed CONNECT is not answered") {
     broker b;
-    b.client("c").open().send_bytes(packet_bytes(0x10, render("<MQTT>05 03 0000 [] <c>"))).expect_closed(close_cause::refused);
+    b.client("c")
+        .open()
+        .send_bytes(packet_bytes(0x10, render("<MQTT>05 03 0000 [] <c>")))
+        .expect_closed(close_cause::refused);
 }
 
 TEST_CASE("connections_max and sessions_max refuse with quota exceeded") {

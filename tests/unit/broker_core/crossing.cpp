@@ -32,13 +32,15 @@ TEST_CASE("a connection is handed to its client id's shard, and a publish crosse
     broker b(four());
     for (core::shard_id i = 0; i < 4; ++i) {
         for (const char* prefix : {"x", "y"}) {
-            auto& c = b.client(living_on(i, prefix)).connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01");
+            auto& c =
+                b.client(living_on(i, prefix)).connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01");
             CHECK(c.shard() == i);
         }
     }
     b.client(living_on(2, "p")).connect().expect("CONNACK 00").publish("a", "x", 1).expect("PUBACK #1");
     for (core::shard_id i = 0; i < 4; ++i)
-        for (const char* prefix : {"x", "y"}) b.client(living_on(i, prefix)).expect("PUBLISH a 'x' q1 #1").expect_nothing();
+        for (const char* prefix : {"x", "y"})
+            b.client(living_on(i, prefix)).expect("PUBLISH a 'x' q1 #1").expect_nothing();
     CHECK(b.total(&core::counters::crossings_sent) == 3);
 }
 
@@ -89,18 +91,22 @@ TEST_CASE("the last message a subscriber sees is the one that is retained") {
     broker b(four());
     proto::subscription_options keep_flag;
     keep_flag.retain_as_published = true;
-    auto& one = b.client(living_on(0, "s")).connect().expect("CONNACK 00").subscribe("a", 0, keep_flag).expect("SUBACK #1 00");
-    auto& two = b.client(living_on(1, "s")).connect().expect("CONNACK 00").subscribe("a", 0, keep_flag).expect("SUBACK #1 00");
+    auto& one =
+        b.client(living_on(0, "s")).connect().expect("CONNACK 00").subscribe("a", 0, keep_flag).expect("SUBACK #1 00");
+    auto& two =
+        b.client(living_on(1, "s")).connect().expect("CONNACK 00").subscribe("a", 0, keep_flag).expect("SUBACK #1 00");
     auto& p = b.client(living_on(0, "p")).connect().expect("CONNACK 00");
     auto& q = b.client(living_on(1, "p")).connect().expect("CONNACK 00");
     b.hold_crossings();
     p.publish("a", "p", 0, retain);
     q.publish("a", "q", 0, retain);
     b.release_crossings();
-    for (auto* s : {&one, &two}) s->expect("PUBLISH a 'p' q0 retain").expect("PUBLISH a 'q' q0 retain").expect_nothing();
+    for (auto* s : {&one, &two})
+        s->expect("PUBLISH a 'p' q0 retain").expect("PUBLISH a 'q' q0 retain").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-4.6.0-5] v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-5] v311[MQTT-4.6.0-6] a message does not overtake the publisher's retained one before it") {
+TEST_CASE("v5[MQTT-4.6.0-5] v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-5] v311[MQTT-4.6.0-6] a message does not overtake the "
+          "publisher's retained one before it") {
     broker b(four());
     auto& s = b.client(living_on(0, "s")).connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01");
     auto& p = b.client(living_on(0, "p")).connect().expect("CONNACK 00");
@@ -118,7 +124,10 @@ TEST_CASE("the in-process client gets what matches, and its verdict is what the 
     fail_at_every_step({}, [](broker& b) {
         b.subscribe_local("device/+/status");
         auto& p = b.client("dev1").device("dev1").connect().expect("CONNACK 00");
-        p.publish("device/dev1/status", "0").publish("device/dev1/status", "1", 1).publish("device/dev1/status", "2", 2).expect_nothing();
+        p.publish("device/dev1/status", "0")
+            .publish("device/dev1/status", "1", 1)
+            .publish("device/dev1/status", "2", 2)
+            .expect_nothing();
         if (b.muted()) return;
         REQUIRE(b.locals.size() == 3);
         CHECK_FALSE(b.locals[0].token);
@@ -202,7 +211,8 @@ TEST_CASE("peers are reported connected, subscribed, unsubscribed and disconnect
     auto& c = b.client("c").resume().expect("CONNACK 00").subscribe("a").expect("SUBACK #1 02").cut();
     c.resume().unsubscribe({"a"}).disconnect();
     using kind = core::peer_event::kind;
-    const kind expected[]{kind::connected, kind::subscribed, kind::disconnected, kind::connected, kind::subscribed, kind::unsubscribed, kind::disconnected};
+    const kind expected[]{kind::connected,  kind::subscribed,   kind::disconnected, kind::connected,
+                          kind::subscribed, kind::unsubscribed, kind::disconnected};
     REQUIRE(b.peers.size() == std::size(expected));
     for (std::size_t i = 0; i < b.peers.size(); ++i) {
         CHECK(b.peers[i].what == expected[i]);

@@ -16,7 +16,12 @@ using proto::reason_code;
 namespace {
 
 client& absent(broker& b, int qos = 2) {
-    return b.client("absent").resume().expect("CONNACK 00").subscribe("a", qos).expect("SUBACK #1 0" + std::to_string(qos)).cut();
+    return b.client("absent")
+        .resume()
+        .expect("CONNACK 00")
+        .subscribe("a", qos)
+        .expect("SUBACK #1 0" + std::to_string(qos))
+        .cut();
 }
 constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
 
@@ -56,7 +61,12 @@ TEST_CASE("the longest durability rule that matches decides") {
     b.client("absent").resume().expect("CONNACK 00").subscribe("#", 1).expect("SUBACK #1 01").cut();
     auto& p = b.client("p").connect().expect("CONNACK 00");
     b.hold_commits();
-    p.publish("c", "x", 1).expect("PUBACK #1").publish("a/b/c", "x", 1).expect("PUBACK #2").publish("a/c", "x", 1).expect_nothing();
+    p.publish("c", "x", 1)
+        .expect("PUBACK #1")
+        .publish("a/b/c", "x", 1)
+        .expect("PUBACK #2")
+        .publish("a/c", "x", 1)
+        .expect_nothing();
     b.release_commits();
     p.expect("PUBACK #3");
 }
@@ -150,11 +160,17 @@ TEST_CASE("a client owed too many acknowledgements is read from again when they 
     CHECK_FALSE(p.paused());
 }
 
-TEST_CASE("after a restart sessions, subscriptions, queues, QoS 2 state, retained messages and wills are as they were") {
+TEST_CASE(
+    "after a restart sessions, subscriptions, queues, QoS 2 state, retained messages and wills are as they were") {
     broker b;
     auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("a", 2, {}, 9).expect("SUBACK #1 02");
-    auto& p = b.client("p").resume().expect("CONNACK 00").publish("a", "1", 2).publish("a", "2", 2).publish("a", "3", 1);
-    s.expect("PUBLISH a '1' q2 #1 subs=9").pubrec(1).expect("PUBLISH a '2' q2 #2 subs=9").expect("PUBLISH a '3' q1 #3 subs=9").expect("PUBREL #1");
+    auto& p =
+        b.client("p").resume().expect("CONNACK 00").publish("a", "1", 2).publish("a", "2", 2).publish("a", "3", 1);
+    s.expect("PUBLISH a '1' q2 #1 subs=9")
+        .pubrec(1)
+        .expect("PUBLISH a '2' q2 #2 subs=9")
+        .expect("PUBLISH a '3' q1 #3 subs=9")
+        .expect("PUBREL #1");
     p.publish("r", "kept", 1, retain);
     connect_options o;
     o.clean = false;
@@ -167,10 +183,18 @@ TEST_CASE("after a restart sessions, subscriptions, queues, QoS 2 state, retaine
     b.client("w").connect(o).expect("CONNACK 00");
     b.restart();
     s.resume().expect("CONNACK 00 present").expect("PUBREL #1").expect("PUBLISH a '2' q2 #2 dup subs=9");
-    s.expect("PUBLISH a '3' q1 #3 dup subs=9").subscribe("r", 0).expect("PUBLISH r 'kept' q0 retain").expect("SUBACK #1 00");
+    s.expect("PUBLISH a '3' q1 #3 dup subs=9")
+        .subscribe("r", 0)
+        .expect("PUBLISH r 'kept' q0 retain")
+        .expect("SUBACK #1 00");
     publish_options again;
     again.id = 2;
-    p.resume().expect("CONNACK 00 present").publish("a", "2", 2, again).expect("PUBREC #2").pubrel(2).expect("PUBCOMP #2");
+    p.resume()
+        .expect("CONNACK 00 present")
+        .publish("a", "2", 2, again)
+        .expect("PUBREC #2")
+        .pubrel(2)
+        .expect("PUBCOMP #2");
     s.expect_nothing();
     b.after(5);
     s.expect("PUBLISH a 'gone' q1 #4 subs=9").expect_nothing();
@@ -228,15 +252,21 @@ TEST_CASE("wherever the power goes, what was acknowledged arrives, and on one sh
             for (bool received = false, complete = false; !complete;) {
                 if (!p.online()) p.resume().take();
                 if (!s.online()) s.resume();
-                if (!received) p.publish("a", std::to_string(n), 2, o);
-                else p.pubrel(id);
+                if (!received)
+                    p.publish("a", std::to_string(n), 2, o);
+                else
+                    p.pubrel(id);
                 o.dup = true;
                 if (random() % 4 == 0) b.commit();
                 if (random() % 6 == 0) read();
-                if (random() % 6 == 0) b.restart();
-                else if (random() % 6 == 0) p.cut();
-                else if (random() % 6 == 0) s.cut();
-                else b.release_commits();
+                if (random() % 6 == 0)
+                    b.restart();
+                else if (random() % 6 == 0)
+                    p.cut();
+                else if (random() % 6 == 0)
+                    s.cut();
+                else
+                    b.release_commits();
                 for (const auto& line : p.take()) {
                     received |= line.starts_with("PUBREC");
                     complete |= line.starts_with("PUBCOMP");

@@ -19,7 +19,12 @@ TEST_CASE("a full session queue refuses its newest message and disturbs nobody e
         other.expect("PUBLISH a '" + std::to_string(i) + "' q1 #" + std::to_string(i));
     }
     CHECK(b.total(&core::counters::dropped_queue_full) == 1);
-    b.client("absent").resume().expect("CONNACK 00 present").expect("PUBLISH a '1' q1 #1").expect("PUBLISH a '2' q1 #2").expect_nothing();
+    b.client("absent")
+        .resume()
+        .expect("CONNACK 00 present")
+        .expect("PUBLISH a '1' q1 #1")
+        .expect("PUBLISH a '2' q1 #2")
+        .expect_nothing();
 }
 
 TEST_CASE("queued_bytes_max bounds what one session keeps, in flight as well") {
@@ -107,10 +112,16 @@ TEST_CASE("a CONNACK that would exceed the client's Maximum Packet Size is not s
     CHECK(b.counts->connections.load() == 0);
 }
 
-TEST_CASE("v5[MQTT-3.1.2-24] an acknowledgement that would exceed the client's Maximum Packet Size ends the connection") {
+TEST_CASE(
+    "v5[MQTT-3.1.2-24] an acknowledgement that would exceed the client's Maximum Packet Size ends the connection") {
     broker b;
     connect_options o;
     o.packet_bytes_max = 100;
     std::vector<proto::topic_request> many(150, {"a", {}});
-    b.client("c").connect(o).expect("CONNACK 00").subscribe_all(many).expect("DISCONNECT 95").expect_closed(close_cause::overload);
+    b.client("c")
+        .connect(o)
+        .expect("CONNACK 00")
+        .subscribe_all(many)
+        .expect("DISCONNECT 95")
+        .expect_closed(close_cause::overload);
 }

@@ -11,12 +11,18 @@ using core::close_cause;
 using proto::reason_code;
 using proto::version;
 
-TEST_CASE("v5[MQTT-3.3.4-1] v311[MQTT-3.3.4-1] v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6] a message goes out with the lower of the two QoS") {
+TEST_CASE("v5[MQTT-3.3.4-1] v311[MQTT-3.3.4-1] v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6] a message goes out with the lower "
+          "of the two QoS") {
     for (const version v : {version::v3_1_1, version::v5}) {
         fail_at_every_step({}, [&](broker& b) {
             auto& s = b.client("s", v);
             auto& p = b.client("p", v);
-            s.connect().expect("CONNACK 00").subscribe("a/1", 1).expect("SUBACK #1 01").subscribe("a/0", 0).expect("SUBACK #2 00");
+            s.connect()
+                .expect("CONNACK 00")
+                .subscribe("a/1", 1)
+                .expect("SUBACK #1 01")
+                .subscribe("a/0", 0)
+                .expect("SUBACK #2 00");
             p.connect().expect("CONNACK 00");
             p.publish("a/1", "zero", 0).publish("a/1", "one", 1).publish("a/1", "two", 2).pubrel(2);
             p.expect("PUBACK #1").expect("PUBREC #2").expect("PUBCOMP #2");
@@ -27,7 +33,8 @@ TEST_CASE("v5[MQTT-3.3.4-1] v311[MQTT-3.3.4-1] v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-
     }
 }
 
-TEST_CASE("v5[MQTT-4.3.3-4] v5[MQTT-4.3.3-8] v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-1] v311[MQTT-4.3.3-2] QoS 2 takes four packets each way") {
+TEST_CASE("v5[MQTT-4.3.3-4] v5[MQTT-4.3.3-8] v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-1] v311[MQTT-4.3.3-2] QoS 2 takes four "
+          "packets each way") {
     for (const version v : {version::v3_1_1, version::v5}) {
         fail_at_every_step({}, [&](broker& b) {
             auto& s = b.client("s", v);
@@ -39,7 +46,8 @@ TEST_CASE("v5[MQTT-4.3.3-4] v5[MQTT-4.3.3-8] v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-1
     }
 }
 
-TEST_CASE("v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2] a QoS 2 PUBLISH that comes again is acknowledged and not delivered again") {
+TEST_CASE(
+    "v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2] a QoS 2 PUBLISH that comes again is acknowledged and not delivered again") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s");
         auto& p = b.client("p");
@@ -57,7 +65,8 @@ TEST_CASE("v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2] a QoS 2 PUBLISH that comes again
     });
 }
 
-TEST_CASE("v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1] v311[MQTT-4.4.0-1] v311[MQTT-4.6.0-1] v5[MQTT-3.3.1-1] a resumed session sends what was in flight "
+TEST_CASE("v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1] v311[MQTT-4.4.0-1] v311[MQTT-4.6.0-1] v5[MQTT-3.3.1-1] a resumed session "
+          "sends what was in flight "
           "again, with the same ids, in order, as duplicates") {
     for (const version v : {version::v3_1_1, version::v5}) {
         fail_at_every_step({}, [&](broker& b) {
@@ -66,22 +75,34 @@ TEST_CASE("v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1] v311[MQTT-4.4.0-1] v311[MQTT-4.6.0-
             s.resume().expect("CONNACK 00").subscribe("#", 2).expect("SUBACK #1 02");
             p.connect().expect("CONNACK 00");
             p.publish("a", "1", 1).publish("b", "2", 2).publish("c", "3", 1).publish("d", "4", 2);
-            s.expect("PUBLISH a '1' q1 #1").expect("PUBLISH b '2' q2 #2").expect("PUBLISH c '3' q1 #3").expect("PUBLISH d '4' q2 #4");
+            s.expect("PUBLISH a '1' q1 #1")
+                .expect("PUBLISH b '2' q2 #2")
+                .expect("PUBLISH c '3' q1 #3")
+                .expect("PUBLISH d '4' q2 #4");
             s.pubrec(2).expect("PUBREL #2").puback(1).cut();
             p.publish("e", "5", 1);
             s.resume().expect("CONNACK 00 present");
-            s.expect("PUBREL #2").expect("PUBLISH c '3' q1 #3 dup").expect("PUBLISH d '4' q2 #4 dup").expect("PUBLISH e '5' q1 #5");
+            s.expect("PUBREL #2")
+                .expect("PUBLISH c '3' q1 #3 dup")
+                .expect("PUBLISH d '4' q2 #4 dup")
+                .expect("PUBLISH e '5' q1 #5");
             s.expect_nothing();
         });
     }
 }
 
-TEST_CASE("v5[MQTT-3.3.1-2] v311[MQTT-3.3.1-2] v5[MQTT-3.3.1-3] v311[MQTT-3.3.1-3] the publisher's DUP is not passed on") {
+TEST_CASE(
+    "v5[MQTT-3.3.1-2] v311[MQTT-3.3.1-2] v5[MQTT-3.3.1-3] v311[MQTT-3.3.1-3] the publisher's DUP is not passed on") {
     broker b;
     auto& c = b.client("c");
     publish_options dup;
     dup.dup = true;
-    c.connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01").publish("a", "x", 1, dup).expect("PUBLISH a 'x' q1 #1");
+    c.connect()
+        .expect("CONNACK 00")
+        .subscribe("a", 1)
+        .expect("SUBACK #1 01")
+        .publish("a", "x", 1, dup)
+        .expect("PUBLISH a 'x' q1 #1");
 }
 
 TEST_CASE("v5[MQTT-3.3.4-9] no more than the client's Receive Maximum is in flight to it") {
@@ -100,7 +121,8 @@ TEST_CASE("v5[MQTT-3.3.4-9] no more than the client's Receive Maximum is in flig
     });
 }
 
-TEST_CASE("v5[MQTT-3.3.4-9] a session resumed with a smaller Receive Maximum is sent again only what fits, and nothing overtakes") {
+TEST_CASE("v5[MQTT-3.3.4-9] a session resumed with a smaller Receive Maximum is sent again only what fits, and nothing "
+          "overtakes") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s");
         auto& p = b.client("p");
@@ -116,12 +138,18 @@ TEST_CASE("v5[MQTT-3.3.4-9] a session resumed with a smaller Receive Maximum is 
         s.connect(o).expect("CONNACK 00 present").expect("PUBLISH a '1' q1 #1 dup").expect_nothing();
         s.puback(1).expect("PUBLISH a '2' q1 #2 dup").expect_nothing().cut();
         s.connect(o).expect("CONNACK 00 present").expect("PUBLISH a '2' q1 #2 dup").expect_nothing();
-        s.puback(2).expect("PUBLISH a '3' q1 #3 dup").puback(3).expect("PUBLISH a '4' q1 #4").puback(4).expect_nothing();
+        s.puback(2)
+            .expect("PUBLISH a '3' q1 #3 dup")
+            .puback(3)
+            .expect("PUBLISH a '4' q1 #4")
+            .puback(4)
+            .expect_nothing();
         if (!b.muted()) CHECK(b.store().row_count() == 0);
     });
 }
 
-TEST_CASE("v5[MQTT-3.3.4-7] v5[MQTT-3.3.4-8] more unacknowledged publications than the gateway's Receive Maximum end the connection") {
+TEST_CASE("v5[MQTT-3.3.4-7] v5[MQTT-3.3.4-8] more unacknowledged publications than the gateway's Receive Maximum end "
+          "the connection") {
     broker_setup setup;
     setup.limits.receive_maximum = 4;
     broker b(setup);
@@ -136,7 +164,8 @@ TEST_CASE("v5[MQTT-3.3.4-7] v5[MQTT-3.3.4-8] more unacknowledged publications th
     // The next connection begins with a fresh allowance (v5 4.9).
     c.resume().expect("CONNACK 00 present");
     publish_options id;
-    for (id.id = 11; id.id <= 14; ++id.id) c.publish("a", "x", 2, id).expect("PUBREC #" + std::to_string(id.id) + " 10");
+    for (id.id = 11; id.id <= 14; ++id.id)
+        c.publish("a", "x", 2, id).expect("PUBREC #" + std::to_string(id.id) + " 10");
     c.publish("a", "x", 2, id).expect("DISCONNECT 93");
 }
 
@@ -153,7 +182,8 @@ TEST_CASE("QoS 2 publications that wait for their commit take one place of the R
     c.expect("PUBREC #1 10").expect("PUBREC #2 10").expect("PUBREC #3 10").expect("PUBREC #4 10").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-2.2.1-4] v311[MQTT-2.3.1-2] v311[MQTT-2.3.1-4] packet ids go round and pass over those still in use") {
+TEST_CASE(
+    "v5[MQTT-2.2.1-4] v311[MQTT-2.3.1-2] v311[MQTT-2.3.1-4] packet ids go round and pass over those still in use") {
     broker b;
     auto& s = b.client("s");
     auto& p = b.client("p");
@@ -179,7 +209,8 @@ TEST_CASE("v5[MQTT-3.6.4-1] acknowledgements of what is not in flight change not
     c.puback(1).expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-3.1.2-24] v5[MQTT-3.1.2-25] a message above the client's Maximum Packet Size is left out, the next one comes") {
+TEST_CASE("v5[MQTT-3.1.2-24] v5[MQTT-3.1.2-25] a message above the client's Maximum Packet Size is left out, the next "
+          "one comes") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s");
         connect_options o;
@@ -190,7 +221,11 @@ TEST_CASE("v5[MQTT-3.1.2-24] v5[MQTT-3.1.2-25] a message above the client's Maxi
         s.connect(o).expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01");
         auto& p = b.client("p").connect().expect("CONNACK 00");
         const std::string large(100, 'x');
-        p.publish("a", large).publish("a", large, 1).publish("a", "small", 1).publish("a", large, 1).publish("a", "zero");
+        p.publish("a", large)
+            .publish("a", large, 1)
+            .publish("a", "small", 1)
+            .publish("a", large, 1)
+            .publish("a", "zero");
         s.expect("PUBLISH a 'small' q1 #1").expect("PUBLISH a 'zero' q0").puback(1).expect_nothing();
         p.publish("a", "next", 1);
         s.expect("PUBLISH a 'next' q1 #2").puback(2);
@@ -217,12 +252,17 @@ TEST_CASE("v5[MQTT-3.1.2-25] what was in flight and no longer fits is given up w
     CHECK(b.store().row_count() == 0);
 }
 
-TEST_CASE("v5[MQTT-3.2.2-15] a packet above the gateway's Maximum Packet Size ends the connection by its announced length") {
+TEST_CASE(
+    "v5[MQTT-3.2.2-15] a packet above the gateway's Maximum Packet Size ends the connection by its announced length") {
     broker_setup setup;
     setup.limits.packet_bytes_max = 1000;
     broker b(setup);
-    b.client("c").connect().expect("CONNACK 00").send_bytes("\x30\xff\x7f").expect("DISCONNECT 95").expect_closed(
-        close_cause::protocol_violation);
+    b.client("c")
+        .connect()
+        .expect("CONNACK 00")
+        .send_bytes("\x30\xff\x7f")
+        .expect("DISCONNECT 95")
+        .expect_closed(close_cause::protocol_violation);
 }
 
 TEST_CASE("v5[MQTT-3.3.2-7] v5[MQTT-3.3.2-12] a topic alias stands for its topic on its own connection only") {
@@ -234,7 +274,11 @@ TEST_CASE("v5[MQTT-3.3.2-7] v5[MQTT-3.3.2-12] a topic alias stands for its topic
     p.publish("a", "1", 0, alias).publish("", "2", 0, alias).publish("b", "3", 0, alias).publish("", "4", 0, alias);
     s.expect("PUBLISH a '1' q0").expect("PUBLISH a '2' q0").expect("PUBLISH b '3' q0").expect("PUBLISH b '4' q0");
     p.cut();
-    p.connect().expect("CONNACK 00").publish("", "5", 0, alias).expect("DISCONNECT 82").expect_closed(close_cause::protocol_violation);
+    p.connect()
+        .expect("CONNACK 00")
+        .publish("", "5", 0, alias)
+        .expect("DISCONNECT 82")
+        .expect_closed(close_cause::protocol_violation);
     s.expect_nothing();
 }
 
@@ -250,7 +294,10 @@ TEST_CASE("an alias is authorised as its topic") {
     publish_options alias;
     alias.alias = 1;
     auto& c = b.client("dev1").device("dev1").connect().expect("CONNACK 00");
-    c.publish("device/dev2/status", "x", 1, alias).expect("PUBACK #1 87").publish("", "x", 1, alias).expect("PUBACK #2 87");
+    c.publish("device/dev2/status", "x", 1, alias)
+        .expect("PUBACK #1 87")
+        .publish("", "x", 1, alias)
+        .expect("PUBACK #2 87");
 }
 
 TEST_CASE("v5[MQTT-3.1.2-26] v5[MQTT-3.1.2-27] v5[MQTT-3.3.2-11] aliases towards a client stay within what it allows") {
@@ -278,7 +325,8 @@ TEST_CASE("v5[MQTT-3.1.2-24] an alias is left out where only the message without
     s.expect("PUBLISH a 'x' q1 #2 alias=1");
 }
 
-TEST_CASE("v5[MQTT-3.3.2-5] v5[MQTT-3.3.2-6] a message that waited is sent with what is left of its expiry, or not at all") {
+TEST_CASE(
+    "v5[MQTT-3.3.2-5] v5[MQTT-3.3.2-6] a message that waited is sent with what is left of its expiry, or not at all") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01").cut();
         auto& p = b.client("p").connect().expect("CONNACK 00");
@@ -312,7 +360,8 @@ TEST_CASE("the largest expiry does not overflow") {
     c.publish("a", "x", 0, expiry).expect("PUBLISH a 'x' q0 expiry=4294967295");
 }
 
-TEST_CASE("v5[MQTT-3.3.2-4] v5[MQTT-3.3.2-15] v5[MQTT-3.3.2-16] v5[MQTT-3.3.2-17] v5[MQTT-3.3.2-18] v5[MQTT-3.3.2-20] properties are passed on unaltered") {
+TEST_CASE("v5[MQTT-3.3.2-4] v5[MQTT-3.3.2-15] v5[MQTT-3.3.2-16] v5[MQTT-3.3.2-17] v5[MQTT-3.3.2-18] v5[MQTT-3.3.2-20] "
+          "properties are passed on unaltered") {
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00").subscribe("a", 0).expect("SUBACK #1 00");
     proto::publish p;
@@ -336,9 +385,19 @@ TEST_CASE("v311[MQTT-3.3.5-2] what the ACL refuses is told in MQTT 5, and acknow
     broker b;
     auto& s = b.client("s").connect().expect("CONNACK 00").subscribe("#", 0).expect("SUBACK #1 00");
     auto& five = b.client("dev1").device("dev1").connect().expect("CONNACK 00");
-    five.publish("x", "1").expect_nothing().publish("x", "1", 1).expect("PUBACK #1 87").publish("x", "1", 2).expect("PUBREC #2 87");
+    five.publish("x", "1")
+        .expect_nothing()
+        .publish("x", "1", 1)
+        .expect("PUBACK #1 87")
+        .publish("x", "1", 2)
+        .expect("PUBREC #2 87");
     auto& three = b.client_v311("dev2").device("dev2").connect().expect("CONNACK 00");
-    three.publish("x", "1", 1).expect("PUBACK #1").publish("x", "1", 2).expect("PUBREC #2").pubrel(2).expect("PUBCOMP #2");
+    three.publish("x", "1", 1)
+        .expect("PUBACK #1")
+        .publish("x", "1", 2)
+        .expect("PUBREC #2")
+        .pubrel(2)
+        .expect("PUBCOMP #2");
     s.expect_nothing();
     CHECK(b.refusals.size() == 5);
     CHECK(b.total(&core::counters::publishes_refused) == 5);
@@ -375,7 +434,8 @@ TEST_CASE("v5[MQTT-3.1.2-29] reason strings are left out for clients that do not
     CHECK_FALSE(c.publish("x", "1", 1).take_as<proto::puback>(keep).properties.reason_string.has_value());
 }
 
-TEST_CASE("v5[MQTT-4.6.0-2] v5[MQTT-4.6.0-3] v311[MQTT-4.6.0-2] v311[MQTT-4.6.0-3] acknowledgements leave in the order the packets came") {
+TEST_CASE("v5[MQTT-4.6.0-2] v5[MQTT-4.6.0-3] v311[MQTT-4.6.0-2] v311[MQTT-4.6.0-3] acknowledgements leave in the order "
+          "the packets came") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("keep", 1).expect("SUBACK #1 01").cut();
         auto& p = b.client("p").connect().expect("CONNACK 00");
@@ -389,8 +449,15 @@ TEST_CASE("v5[MQTT-4.6.0-2] v5[MQTT-4.6.0-3] v311[MQTT-4.6.0-2] v311[MQTT-4.6.0-
 
 TEST_CASE("a malformed packet after CONNECT is answered with its reason") {
     broker b;
-    b.client("c").connect().expect("CONNACK 00").send_bytes(packet_bytes(0x30, render("<a/#> []"))).expect("DISCONNECT 81").expect_closed(
-        close_cause::protocol_violation);
-    b.client_v311("d").connect().expect("CONNACK 00").send_bytes(packet_bytes(0x36, render("<a> 0001"))).expect_closed(
-        close_cause::protocol_violation);
+    b.client("c")
+        .connect()
+        .expect("CONNACK 00")
+        .send_bytes(packet_bytes(0x30, render("<a/#> []")))
+        .expect("DISCONNECT 81")
+        .expect_closed(close_cause::protocol_violation);
+    b.client_v311("d")
+        .connect()
+        .expect("CONNACK 00")
+        .send_bytes(packet_bytes(0x36, render("<a> 0001")))
+        .expect_closed(close_cause::protocol_violation);
 }

@@ -1,4 +1,5 @@
-// The two shared structures. Method: random operations against a naive model, and real threads for the thread sanitizer.
+// The two shared structures. Method: random operations against a naive model, and real threads for the thread
+// sanitizer.
 #include "broker/core/routing_index.hpp"
 
 #include <doctest/doctest.h>
@@ -68,7 +69,8 @@ void check_against(const model& subscriptions, const match_list& list, std::stri
         CHECK(e.no_local == x.no_local);
         CHECK(e.some_no_local == x.some_no_local);
         CHECK(e.durable == x.durable);
-        std::vector<std::uint32_t> found(list.subscription_ids.begin() + e.first_id, list.subscription_ids.begin() + e.first_id + e.id_count);
+        std::vector<std::uint32_t> found(list.subscription_ids.begin() + e.first_id,
+                                         list.subscription_ids.begin() + e.first_id + e.id_count);
         std::sort(found.begin(), found.end());
         std::sort(ids[e.session].begin(), ids[e.session].end());
         CHECK(found == ids[e.session]);
@@ -138,11 +140,14 @@ TEST_CASE("threads may subscribe, match and retain at once; a match that begins 
             const std::string filter = random() % 4 == 0 ? "a/+" : topic;
             index.subscribe(filter, {own, {}, 0, false});
             const auto& list = *cache.lookup(topic);
-            missed += std::none_of(list.entries.begin(), list.entries.end(), [&](const match_entry& e) { return e.session == own; });
+            missed += std::none_of(list.entries.begin(), list.entries.end(),
+                                   [&](const match_entry& e) { return e.session == own; });
             index.unsubscribe(filter, own);
             const auto& after = *cache.lookup(topic);
-            missed += std::any_of(after.entries.begin(), after.entries.end(), [&](const match_entry& e) { return e.session == own; });
-            store.store(make(topic, i % 3 == 0 ? "" : "x"), [&](retained::outcome, std::uint64_t) { cache.lookup(topic); });
+            missed += std::any_of(after.entries.begin(), after.entries.end(),
+                                  [&](const match_entry& e) { return e.session == own; });
+            store.store(make(topic, i % 3 == 0 ? "" : "x"),
+                        [&](retained::outcome, std::uint64_t) { cache.lookup(topic); });
             store.match("a/#", 0);
         }
     };
@@ -167,14 +172,17 @@ TEST_CASE("the retained store finds what a naive search finds") {
     std::uint64_t last_version = 0;
     for (int i = 0; i < 3000; ++i) {
         const std::string topic = random_path(random, false);
-        const auto m = make(topic, random() % 3 == 0 ? "" : std::string(random() % 50, 'x') + "y", random() % 2 ? never : 100);
+        const auto m =
+            make(topic, random() % 3 == 0 ? "" : std::string(random() % 50, 'x') + "y", random() % 2 ? never : 100);
         store.store(m, [&](retained::outcome result, std::uint64_t version) {
             CHECK(version > last_version);
             last_version = version;
             CHECK((result == retained::outcome::nothing_to_clear) == (m->payload().empty() && !model.contains(topic)));
         });
-        if (m->payload().empty()) model.erase(topic);
-        else model[topic] = m;
+        if (m->payload().empty())
+            model.erase(topic);
+        else
+            model[topic] = m;
         CHECK(store.message_count() == model.size());
         const std::string filter = random_path(random, true);
         const std::int64_t now = random() % 2 ? 50 : 150;

@@ -22,11 +22,14 @@ connect_options with_will(std::uint32_t expiry_s = 0, std::uint32_t delay_s = 0,
     return o;
 }
 
-client& watcher(broker& b) { return b.client("watcher").connect().expect("CONNACK 00").subscribe("w", 2).expect("SUBACK #1 02"); }
+client& watcher(broker& b) {
+    return b.client("watcher").connect().expect("CONNACK 00").subscribe("w", 2).expect("SUBACK #1 02");
+}
 
 } // namespace
 
-TEST_CASE("v5[MQTT-3.1.2-7] v5[MQTT-3.1.2-8] v5[MQTT-3.1.2-14] v311[MQTT-3.1.2-8] v311[MQTT-3.1.2-16] a lost connection publishes the will") {
+TEST_CASE("v5[MQTT-3.1.2-7] v5[MQTT-3.1.2-8] v5[MQTT-3.1.2-14] v311[MQTT-3.1.2-8] v311[MQTT-3.1.2-16] a lost "
+          "connection publishes the will") {
     fail_at_every_step({}, [](broker& b) {
         auto& w = watcher(b);
         b.client("c").connect(with_will()).expect("CONNACK 00").cut();
@@ -36,10 +39,15 @@ TEST_CASE("v5[MQTT-3.1.2-7] v5[MQTT-3.1.2-8] v5[MQTT-3.1.2-14] v311[MQTT-3.1.2-8
     });
 }
 
-TEST_CASE("v5[MQTT-3.14.4-3] v5[MQTT-3.1.2-10] v311[MQTT-3.14.4-3] v311[MQTT-3.1.2-10] DISCONNECT removes the will, unless it says otherwise") {
+TEST_CASE("v5[MQTT-3.14.4-3] v5[MQTT-3.1.2-10] v311[MQTT-3.14.4-3] v311[MQTT-3.1.2-10] DISCONNECT removes the will, "
+          "unless it says otherwise") {
     broker b;
     auto& w = watcher(b);
-    b.client("c").connect(with_will(100, 50)).expect("CONNACK 00").disconnect().expect_closed(close_cause::client_disconnect);
+    b.client("c")
+        .connect(with_will(100, 50))
+        .expect("CONNACK 00")
+        .disconnect()
+        .expect_closed(close_cause::client_disconnect);
     b.after(200);
     b.client_v311("old").connect(with_will()).expect("CONNACK 00").disconnect();
     w.expect_nothing();
@@ -91,14 +99,20 @@ TEST_CASE("a delayed will is published at the latest when its session ends: by e
     w.expect("PUBLISH w 'gone' q0").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-3.1.2-15] v311[MQTT-3.1.2-17] a retained will is kept for later subscribers, its expiry counted from its publication") {
+TEST_CASE("v5[MQTT-3.1.2-15] v311[MQTT-3.1.2-17] a retained will is kept for later subscribers, its expiry counted "
+          "from its publication") {
     broker b;
     connect_options o = with_will(100, 50, true);
     o.will->properties.message_expiry_s = 30;
     b.client("c").connect(o).expect("CONNACK 00").cut();
     b.after(50);
     b.after(10);
-    b.client("s").connect().expect("CONNACK 00").subscribe("w", 0).expect("PUBLISH w 'gone' q0 retain expiry=20").expect("SUBACK #1 00");
+    b.client("s")
+        .connect()
+        .expect("CONNACK 00")
+        .subscribe("w", 0)
+        .expect("PUBLISH w 'gone' q0 retain expiry=20")
+        .expect("SUBACK #1 00");
 }
 
 TEST_CASE("v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-5] a session and its queue last as long as its expiry") {
@@ -121,7 +135,11 @@ TEST_CASE("DISCONNECT may change the expiry, but not raise it from zero") {
     c.resume(100).expect("CONNACK 00 present").disconnect({}, 0).expect_closed(close_cause::client_disconnect);
     CHECK(b.session_count() == 0);
     CHECK(b.store().session_count() == 0);
-    c.connect().expect("CONNACK 00").disconnect({}, 10).expect("DISCONNECT 82").expect_closed(close_cause::protocol_violation);
+    c.connect()
+        .expect("CONNACK 00")
+        .disconnect({}, 10)
+        .expect("DISCONNECT 82")
+        .expect_closed(close_cause::protocol_violation);
 }
 
 TEST_CASE("a resumed session that asks for no expiry ends with its connection, also on disk") {
@@ -150,7 +168,8 @@ TEST_CASE("clients that come and go leave no deadlines behind") {
     o.keep_alive_s = 65535;
     for (int i = 0; i < 1000; ++i) b.client("c").connect(o).cut();
     int wakes = 0;
-    for (; b.engine().next_deadline_ms() != core::never; ++wakes) b.after_ms(b.engine().next_deadline_ms() - b.now().mono_ms);
+    for (; b.engine().next_deadline_ms() != core::never; ++wakes)
+        b.after_ms(b.engine().next_deadline_ms() - b.now().mono_ms);
     CHECK(wakes < 10);
     CHECK(b.session_count() == 0);
 }

@@ -26,8 +26,10 @@ constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .
 
 } // namespace
 
-TEST_CASE("v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v5[MQTT-3.8.4-5] v5[MQTT-3.8.4-6] v5[MQTT-3.8.4-7] v5[MQTT-3.9.3-1] v311[MQTT-3.8.4-1] "
-          "v311[MQTT-3.8.4-2] v311[MQTT-3.8.4-4] v311[MQTT-3.8.4-5] v311[MQTT-3.9.3-1] SUBACK answers each filter in order") {
+TEST_CASE(
+    "v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v5[MQTT-3.8.4-5] v5[MQTT-3.8.4-6] v5[MQTT-3.8.4-7] v5[MQTT-3.9.3-1] "
+    "v311[MQTT-3.8.4-1] "
+    "v311[MQTT-3.8.4-2] v311[MQTT-3.8.4-4] v311[MQTT-3.8.4-5] v311[MQTT-3.9.3-1] SUBACK answers each filter in order") {
     broker_setup setup;
     setup.limits.subscriptions_max = 3;
     setup.limits.topic_levels_max = 3;
@@ -41,7 +43,8 @@ TEST_CASE("v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v5[MQTT-3.8.4-5] v5[MQTT-3.8.4-6] v
     d.subscribe_all({{"device/dev1/#", q1}, {"device/#", q1}}).expect("SUBACK #1 01 80");
 }
 
-TEST_CASE("v5[MQTT-3.3.4-2] v5[MQTT-3.3.4-3] v5[MQTT-3.3.4-4] v311[MQTT-3.3.5-1] overlapping subscriptions give one message with the "
+TEST_CASE("v5[MQTT-3.3.4-2] v5[MQTT-3.3.4-3] v5[MQTT-3.3.4-4] v311[MQTT-3.3.5-1] overlapping subscriptions give one "
+          "message with the "
           "highest QoS and all identifiers") {
     fail_at_every_step({}, [](broker& b) {
         auto& c = b.client("c").connect().expect("CONNACK 00");
@@ -59,10 +62,16 @@ TEST_CASE("v5[MQTT-3.3.4-2] v5[MQTT-3.3.4-3] v5[MQTT-3.3.4-4] v311[MQTT-3.3.5-1]
     });
 }
 
-TEST_CASE("v5[MQTT-4.7.2-1] v311[MQTT-4.7.2-1] filters that begin with a wildcard do not match topics that begin with $") {
+TEST_CASE(
+    "v5[MQTT-4.7.2-1] v311[MQTT-4.7.2-1] filters that begin with a wildcard do not match topics that begin with $") {
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00");
-    c.subscribe("#").expect("SUBACK #1 02").subscribe("+/x").expect("SUBACK #2 02").publish("$own/x", "1").expect_nothing();
+    c.subscribe("#")
+        .expect("SUBACK #1 02")
+        .subscribe("+/x")
+        .expect("SUBACK #2 02")
+        .publish("$own/x", "1")
+        .expect_nothing();
     c.subscribe("$own/#").expect("SUBACK #3 02").publish("$own/x", "2").expect("PUBLISH $own/x '2' q0");
 }
 
@@ -81,10 +90,17 @@ TEST_CASE("v5[MQTT-3.8.3-3] of overlapping subscriptions only those without no-l
     c.publish("a/b", "own", 1).expect("PUBLISH a/b 'own' q0 subs=2").expect("PUBACK #3").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-3.10.4-1] v5[MQTT-3.10.4-2] v5[MQTT-3.10.4-4] v5[MQTT-3.10.4-5] v5[MQTT-3.10.4-6] v5[MQTT-3.11.3-1] v311[MQTT-3.10.4-1] "
+TEST_CASE("v5[MQTT-3.10.4-1] v5[MQTT-3.10.4-2] v5[MQTT-3.10.4-4] v5[MQTT-3.10.4-5] v5[MQTT-3.10.4-6] v5[MQTT-3.11.3-1] "
+          "v311[MQTT-3.10.4-1] "
           "v311[MQTT-3.10.4-2] v311[MQTT-3.10.4-4] v311[MQTT-3.10.4-5] UNSUBSCRIBE ends what is spelled alike") {
     fail_at_every_step({}, [](broker& b) {
-        auto& c = b.client("c").connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01").subscribe("A", 0).expect("SUBACK #2 00");
+        auto& c = b.client("c")
+                      .connect()
+                      .expect("CONNACK 00")
+                      .subscribe("a", 1)
+                      .expect("SUBACK #1 01")
+                      .subscribe("A", 0)
+                      .expect("SUBACK #2 00");
         c.unsubscribe({"b", "a", "+"}).expect("UNSUBACK #3 11 00 11").publish("a", "x").expect_nothing();
         c.publish("A", "x").expect("PUBLISH A 'x' q0");
     });
@@ -96,10 +112,16 @@ TEST_CASE("v5[MQTT-3.10.4-3] v311[MQTT-3.10.4-3] a delivery begun before UNSUBSC
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
     b.client("p").connect().expect("CONNACK 00").publish("a", "x", 2).expect("PUBREC #1");
-    c.unsubscribe({"a"}).expect("PUBLISH a 'x' q2 #1").expect("UNSUBACK #2 00").pubrec(1).expect("PUBREL #1").pubcomp(1);
+    c.unsubscribe({"a"})
+        .expect("PUBLISH a 'x' q2 #1")
+        .expect("UNSUBACK #2 00")
+        .pubrec(1)
+        .expect("PUBREL #1")
+        .pubcomp(1);
 }
 
-TEST_CASE("v5[MQTT-3.8.4-3] v311[MQTT-3.8.4-3] subscribing again replaces the options and sends the retained messages again") {
+TEST_CASE("v5[MQTT-3.8.4-3] v311[MQTT-3.8.4-3] subscribing again replaces the options and sends the retained messages "
+          "again") {
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00").publish("a", "kept", 1, retain).expect("PUBACK #1 10");
     c.subscribe("a", 2).expect("PUBLISH a 'kept' q1 #1 retain").expect("SUBACK #2 02").puback(1);
@@ -107,11 +129,17 @@ TEST_CASE("v5[MQTT-3.8.4-3] v311[MQTT-3.8.4-3] subscribing again replaces the op
     c.expect("PUBLISH a 'x' q0").expect("PUBACK #4").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-3.3.1-5] v5[MQTT-3.3.1-6] v5[MQTT-3.3.1-7] v5[MQTT-3.3.1-8] v311[MQTT-3.3.1-5] v311[MQTT-3.3.1-6] v311[MQTT-3.3.1-8] "
-          "v311[MQTT-3.3.1-10] v311[MQTT-3.3.1-11] v311[MQTT-3.3.1-12] a retained message is kept, replaced and cleared") {
+TEST_CASE(
+    "v5[MQTT-3.3.1-5] v5[MQTT-3.3.1-6] v5[MQTT-3.3.1-7] v5[MQTT-3.3.1-8] v311[MQTT-3.3.1-5] v311[MQTT-3.3.1-6] "
+    "v311[MQTT-3.3.1-8] "
+    "v311[MQTT-3.3.1-10] v311[MQTT-3.3.1-11] v311[MQTT-3.3.1-12] a retained message is kept, replaced and cleared") {
     fail_at_every_step({}, [](broker& b) {
         auto& p = b.client("p").connect().expect("CONNACK 00");
-        p.publish("a", "1", 0, retain).publish("a", "2", 0, retain).publish("a", "3").publish("b", "4", 0, retain).publish("b", "", 0, retain);
+        p.publish("a", "1", 0, retain)
+            .publish("a", "2", 0, retain)
+            .publish("a", "3")
+            .publish("b", "4", 0, retain)
+            .publish("b", "", 0, retain);
         auto& c = b.client("c").connect().expect("CONNACK 00");
         c.subscribe("#", 0).expect("PUBLISH a '2' q0 retain").expect("SUBACK #1 00").expect_nothing();
         p.publish("a", "", 0, retain);
@@ -125,11 +153,17 @@ TEST_CASE("v5[MQTT-3.3.1-9] v5[MQTT-3.3.1-10] v5[MQTT-3.3.1-11] retain handling 
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00").publish("a", "x", 0, retain);
     c.subscribe("a", 0, retained(retain_handling::never)).expect("SUBACK #1 00");
-    c.subscribe("a", 0, retained(retain_handling::send_if_new)).expect("SUBACK #2 00").unsubscribe({"a"}).expect("UNSUBACK #3 00");
-    c.subscribe("a", 0, retained(retain_handling::send_if_new)).expect("PUBLISH a 'x' q0 retain").expect("SUBACK #4 00");
+    c.subscribe("a", 0, retained(retain_handling::send_if_new))
+        .expect("SUBACK #2 00")
+        .unsubscribe({"a"})
+        .expect("UNSUBACK #3 00");
+    c.subscribe("a", 0, retained(retain_handling::send_if_new))
+        .expect("PUBLISH a 'x' q0 retain")
+        .expect("SUBACK #4 00");
 }
 
-TEST_CASE("v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9] RETAIN is passed on only where retain-as-published asks for it") {
+TEST_CASE("v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9] RETAIN is passed on only where retain-as-published "
+          "asks for it") {
     broker b;
     proto::subscription_options as_published;
     as_published.retain_as_published = true;
