@@ -88,7 +88,7 @@ CASES = [
 
     (text.commented_out, {"a.cpp": "int f();\n    // auto n = g();\n    // return n;\n"},
      [("a.cpp", 3, "code in a comment")], {}),
-    (text.commented_out, {"a.cpp": "// auto n = g();\n// return n;\n#pragma once\n// for one that waits;\n// then it goes\n"},
+    (text.commented_out, {"a.cpp": "// auto n = g();\n// return n;\n#pragma once\n// for those that wait;\n// it\n"},
      [], {}),
 
     (text.white_space, {"a.md": "x \n\ty\nz"},
