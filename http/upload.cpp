@@ -55,6 +55,7 @@ class upload {
     std::optional<problem> refuse_head() const;
     task<std::optional<problem>> open_file();
     task<std::optional<problem>> flush();
+    std::optional<problem> write_block(const std::string& bytes);
     task<response> store();
     storage::firmware make_row() const;
 
@@ -93,23 +94,31 @@ task<std::optional<problem>> upload::open_file() {
     co_return std::nullopt;
 }
 
-/// Hashes and writes what the form has gathered.
+/// On a pool thread.
+std::optional<problem> upload::write_block(const std::string& bytes) {
+    auto& file = *file_;
+    const auto kept = ctx_.config.free_bytes_min;
+    if (file.blob.size() - file.space_checked_at >= space_checked_every) {
+        file.space_checked_at = file.blob.size();
+        const auto left = ctx_.blobs.bytes_free();
+        if (left < static_cast<std::int64_t>(kept)) return too_little_space(left, kept);
+    }
+    if (auto status = file.blob.write(bytes); !status) return disk_full(status.err().text);
+    file.sha256.update(bytes);
+    file.sha1.update(bytes);
+    file.md5.update(bytes);
+    return std::nullopt;
+}
+
+/// Hashes and writes what the form has gathered. When that fails the temporary file goes before the answer does:
+/// whoever reads the answer finds the space free again.
 task<std::optional<problem>> upload::flush() {
     auto bytes = std::make_shared<std::string>();
     bytes->swap(form_.pending());
-    auto job = ctx_.on_pool([this, bytes](storage::fota_reader&) -> std::optional<problem> {
-        auto& file = *file_;
-        const auto kept = ctx_.config.free_bytes_min;
-        if (file.blob.size() - file.space_checked_at >= space_checked_every) {
-            file.space_checked_at = file.blob.size();
-            const auto left = ctx_.blobs.bytes_free();
-            if (left < static_cast<std::int64_t>(kept)) return too_little_space(left, kept);
-        }
-        if (auto status = file.blob.write(*bytes); !status) return disk_full(status.err().text);
-        file.sha256.update(*bytes);
-        file.sha1.update(*bytes);
-        file.md5.update(*bytes);
-        return std::nullopt;
+    auto job = ctx_.on_pool([this, bytes](storage::fota_reader&) {
+        auto refused = write_block(*bytes);
+        if (refused) file_.reset();
+        return refused;
     });
     auto written = co_await std::move(job);
     bytes->clear();
