@@ -49,6 +49,12 @@ constexpr row table[] = {
 
 bool needs_offer(stimulus s) { return s >= stimulus::accepted && s <= stimulus::deferred; }
 
+/// What the penalty box counts: attempts that ended badly on the device, not those it never took part in.
+bool counts_against_device(stimulus s, update_state from) {
+    return s == stimulus::failed || s == stimulus::partial || s == stimulus::rolled_back ||
+           (s == stimulus::timed_out && from == verifying);
+}
+
 bool final_failure(stimulus s) { return s == stimulus::rolled_back || s == stimulus::wrong_version; }
 
 std::optional<timestamp> step_deadline(update_state s, timestamp now, const settings& limits) {
@@ -135,7 +141,7 @@ std::optional<step> advance(const storage::update& current, stimulus s, const oc
     }
     note(out, from, *to, o, o.cause);
     if (*to == failed) {
-        out.attempt_failed = true;
+        out.attempt_failed = counts_against_device(s, from);
         if (!final_failure(s) && w.attempt < limits.attempts_max) begin_attempt(out, o, limits);
     }
     return out;

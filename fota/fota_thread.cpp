@@ -28,7 +28,20 @@ struct fota_thread::impl final : store_port {
         , store(st)
         , blobs(std::move(files))
         , writer("fb-fota-store", batch_max,
-                 [this](const std::vector<storage::fota_operation>& batch) { return store.apply(batch); }) {}
+                 [this](const std::vector<storage::fota_operation>& batch) { return apply(batch); }) {}
+
+    /// On the writer's thread. Remembers whether the store could be written, for health().
+    std::vector<storage::fota_outcome> apply(const std::vector<storage::fota_operation>& batch) {
+        auto outcomes = store.apply(batch);
+        std::string fault;
+        for (const auto& o : outcomes)
+            if (!o && o.err().kind != storage::error_kind::conflict && o.err().kind != storage::error_kind::not_found &&
+                o.err().kind != storage::error_kind::invalid)
+                fault = o.err().text;
+        std::lock_guard lock(mutex);
+        trouble = std::move(fault);
+        return outcomes;
+    }
 
     // store_port: completions come on the writer's thread and go through the same queue as everything else.
     void submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) override {
@@ -52,8 +65,9 @@ struct fota_thread::impl final : store_port {
         pthread_setname_np(pthread_self(), "fb-fota");
         service fota(std::move(limits), broker, *this, std::move(blobs));
         const auto ok = fota.start(wall_clock());
+        drain(fota); // what the start writes is in the database before anybody is served
         started.set_value(ok ? "" : ok.err().text);
-        if (!ok) return drain(fota);
+        if (!ok) return;
         for (;;) {
             auto calls = wait(fota.next_deadline());
             if (calls.empty() && finished()) return;
@@ -64,7 +78,7 @@ struct fota_thread::impl final : store_port {
         }
     }
 
-    /// After a failed start: what it had submitted still completes, to nobody.
+    /// Waits for what has been submitted.
     void drain(service& fota) {
         while (in_flight > 0)
             for (auto& c : wait(std::nullopt)) c(fota, wall_clock());
@@ -91,11 +105,12 @@ struct fota_thread::impl final : store_port {
     std::unique_ptr<storage::fota_reader> queries;
     std::size_t in_flight = 0; // writes; touched by the FOTA thread only
 
-    mutable std::mutex mutex; // protects the next four
+    mutable std::mutex mutex; // protects the next five
     std::condition_variable wake;
     std::deque<call> queue;
     std::size_t in_hand = 0;
     bool stopping = false;
+    std::string trouble; // what the store last refused to write; empty: well
 
     storage::group_commit<storage::fota_operation, storage::fota_outcome> writer; // stops before what it completes into
     std::thread thread;
@@ -127,6 +142,11 @@ void fota_thread::post(call c) { impl_->push(std::move(c)); }
 
 void fota_thread::submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) {
     impl_->writer.submit(std::move(op), std::move(done));
+}
+
+std::pair<bool, std::string> fota_thread::health() const {
+    std::lock_guard lock(impl_->mutex);
+    return {impl_->trouble.empty(), impl_->trouble.empty() ? "writing" : impl_->trouble};
 }
 
 std::size_t fota_thread::pending() const {

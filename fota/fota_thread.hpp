@@ -6,7 +6,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fota/service.hpp"
@@ -26,6 +28,8 @@ class fota_thread {
     /// Hands an operation to the store's writer, for those who have something of their own to keep (tokens, idempotency
     /// keys). `done` runs on the writer's thread.
     void submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done);
+    /// False with words when the last write was refused (disk full, database away). Any thread.
+    std::pair<bool, std::string> health() const;
     /// Calls waiting: back-pressure for the broker's side.
     std::size_t pending() const;
 

@@ -121,7 +121,8 @@ void service::impl::on_status(slot& s, const report& r, const status_report& sta
     auto known = registered(s, r.from);
     if (!known) return answer(r, verdict::refused, "the device is not registered");
     if (!status.version && !s.row) return answer(r, verdict::accepted, ""); // a last will registers nobody
-    if (status.online && s.holds(r.from.connection)) s.said_offline = !*status.online;
+    // Speaking again takes an earlier "online": false back.
+    if (s.holds(r.from.connection)) s.said_offline = status.online && !*status.online;
 
     auto d = std::move(*known);
     const auto before = d;
