@@ -33,7 +33,8 @@ const char* to_string(close_cause cause) noexcept;
 struct close_request {
     connection_handle connection;
     close_cause cause{};
-    std::string client_id; // for the log; may be empty
+    std::string client_id; // for the log; as offered where CONNECT was refused; may be empty
+    std::string address;   // of the peer, for the log
     std::string detail;    // what exactly, in words
 };
 

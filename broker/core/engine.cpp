@@ -336,7 +336,7 @@ void engine::disconnect(connection& c, proto::reason_code reason, close_cause ca
 
 void engine::request_close(connection& c, close_cause cause, std::string_view detail) {
     if (c.phase == connection_phase::closing) return;
-    close_request r{handle_of(c), cause, {}, std::string(detail)};
+    close_request r{handle_of(c), cause, {}, c.info.address, std::string(detail)};
     if (c.phase == connection_phase::connected) {
         r.client_id = session_of(c).client_id;
         detach(c, cause != close_cause::client_disconnect);

@@ -125,6 +125,7 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
         proto::encode(k, v, out(c), c.packet_bytes_max == 0 ? proto::no_size_limit : c.packet_bytes_max);
     }
     request_close(c, close_cause::refused, text);
+    if (p != nullptr) effects_.closes.back().client_id = p->client_id;
 }
 
 void engine::take_over(session& s) {
