@@ -1,5 +1,7 @@
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 
 #include "broker/app/commands.hpp"
 #include "broker/app/json_text.hpp"
@@ -57,6 +59,10 @@ int device(const options& o) {
 }
 
 int list(const options& o) {
+    if (!std::filesystem::exists(std::filesystem::path(o.authority) / "ca.crt")) {
+        throw std::runtime_error(o.authority + " holds no CA (ca.crt is missing): fotabroker cert init --out " +
+                                 o.authority);
+    }
     const auto all = certs::list_issued(o.authority);
     if (!o.json) {
         for (const auto& c : all) {

@@ -71,6 +71,7 @@ void check_listener(const http_listener& l, std::vector<std::string>& faults) {
 } // namespace
 
 config load_config(const std::filesystem::path& file) {
+    if (!std::filesystem::exists(file)) throw config_error(file.string() + ": does not exist");
     return parsed(file.string(), [&file] { return toml::parse_file(file.string()); });
 }
 
