@@ -122,7 +122,8 @@ class service {
     // From operators, through HTTP. Replies come later, on the FOTA thread.
     void trigger(trigger_request request, timestamp now, reply<trigger_answer> done);
     void cancel(const std::string& update_id, const std::string& by, timestamp now, reply<storage::update_view> done);
-    void add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done); // 409 when it exists
+    /// 409 when it exists. HTTP has judged the version: semantic, or free for this device type.
+    void add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done);
     void revoke_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
     void patch_device(storage::patch_device change, timestamp now, reply<storage::device> done);
     void explain(const std::string& device_id, timestamp now, reply<explanation> done);

@@ -264,9 +264,6 @@ void service::impl::cancel_ended(const storage::update_uuid& id, const reply<sto
 void service::add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done) {
     auto& self = *impl_;
     self.see(now);
-    if (!parse_semver(row.version))
-        return done(std::nullopt,
-                    {422, "invalid_version", "the version must be a semantic version, like 1.4.0 or 2.0.0-rc.1"});
     self.store.submit(storage::save_firmware{row}, [row, done](storage::fota_outcome outcome) {
         if (outcome) return done(row, {});
         auto why = problem_of(outcome.err());
