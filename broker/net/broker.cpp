@@ -23,7 +23,8 @@ core::instant time_now() {
 broker::broker(broker_settings settings, broker_hooks hooks)
     : settings_(std::move(settings))
     , hooks_(std::move(hooks))
-    , retained_(settings_.engine.limits.retained_messages_max, settings_.engine.limits.retained_bytes_max) {
+    , retained_(settings_.engine.limits.retained_messages_max, settings_.engine.limits.retained_bytes_max)
+    , addresses_(settings_.engine.limits.connections_per_address_max) {
     for (const std::string& filter : settings_.local_filters) {
         index_.subscribe(filter, core::engine::local_subscriber(proto::qos::exactly_once));
     }
@@ -34,10 +35,6 @@ broker::~broker() { stop(); }
 void broker::bind() {
     std::signal(SIGPIPE, SIG_IGN);
     const core::shard_id count = settings_.engine.shard_count;
-    listening_.resize(count);
-    for (listener_settings& l : settings_.listeners) {
-        for (core::shard_id i = 0; i < count; ++i) listening_[i].push_back(open_listener(l.host, l.port, i == 0));
-    }
     pool_ = std::make_unique<handshake_pool>(settings_.handshake_threads);
     std::random_device random;
     for (core::shard_id i = 0; i < count; ++i) {
@@ -45,7 +42,10 @@ void broker::bind() {
         config.shard = i;
         config.seed = (std::uint64_t{random()} << 32) | random();
         shards_.push_back(std::make_unique<shard>(settings_, std::move(config), core::shared_state{index_, retained_, counts_},
-                                                  hooks_, static_cast<shard_peers&>(*this), *pool_, listening_[i]));
+                                                  hooks_, static_cast<shard_peers&>(*this), *pool_, addresses_));
+    }
+    for (listener_settings& l : settings_.listeners) {
+        for (core::shard_id i = 0; i < count; ++i) shards_[i]->listen(open_listener(l.host, l.port, i == 0), l);
     }
 }
 
@@ -63,6 +63,7 @@ void broker::start() {
 void broker::post(core::shard_id to, shard_message m) { shards_[to]->post(std::move(m)); }
 
 bool broker::congested() const {
+    if (hooks_.behind && hooks_.behind()) return true;
     return std::any_of(shards_.begin(), shards_.end(), [](const auto& s) { return s->congested(); });
 }
 

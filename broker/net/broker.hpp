@@ -31,8 +31,8 @@ class broker final : private shard_peers {
     void publish_live(core::local_publish p);
     void deliver(core::direct_delivery d);
 
-    /// Says DISCONNECT 0x8B to everybody, waits at most 2 s for them, ends the threads. Sessions have been handed to the
-    /// persist hook when this returns.
+    /// Says DISCONNECT 0x8B to everybody, waits at most 2 s for them, ends the threads. All there is to keep has been
+    /// handed to the persist hook when this returns, also what shards published to each other (wills).
     void stop();
 
     /// Appends Prometheus' text format.
@@ -49,7 +49,7 @@ class broker final : private shard_peers {
     core::routing_index index_;
     core::retained retained_;
     core::shared_counts counts_;
-    std::vector<std::vector<int>> listening_; // per shard, per listener
+    address_counts addresses_;
     std::vector<std::unique_ptr<shard>> shards_;
     std::unique_ptr<handshake_pool> pool_;
     bool stopped_ = false;

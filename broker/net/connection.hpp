@@ -10,6 +10,7 @@
 
 #include "broker/core/handles.hpp"
 #include "broker/core/session.hpp"
+#include "broker/net/address_counts.hpp"
 #include "broker/net/settings.hpp"
 #include "broker/net/transport.hpp"
 
@@ -23,8 +24,12 @@ enum class stage : std::uint8_t {
     handshaking,  // TLS: between steps, or a step is with the pool
     first_packet, // gathering CONNECT, which decides on the home shard
     serving,      // open in the engine
+    closing,      // the engine is done with it, its last words are not all sent yet
     lingering,    // we have said our last word; the peer may still be reading it
 };
+
+/// Has not said who it is: bounded in number and in time.
+constexpr bool is_pending(stage s) noexcept { return s == stage::handshaking || s == stage::first_packet; }
 
 struct connection {
     std::uint32_t slot = 0;
@@ -32,10 +37,13 @@ struct connection {
     stage at = stage::free;
     bool read_armed = false;
     bool write_armed = false;
-    bool wants_flush = false;
+    bool in_pool = false;          // a handshake step runs: the pool owns the stream
+    bool read_wants_write = false; // TLS: reading goes on when the descriptor is writable
+    bool write_wants_read = false; // TLS: writing goes on when it is readable
     transport stream;
     std::optional<descriptor> watch; // readiness only: `stream` owns the descriptor
-    core::connection_handle engine;  // while serving
+    core::connection_handle engine;  // while serving and closing
+    address_lease address;
     const listener_settings* listener = nullptr; // until the first packet is here
     core::connection_info info;      // until it is given to the engine
     std::string partial;             // bytes of a packet that is not complete

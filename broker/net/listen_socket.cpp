@@ -27,9 +27,10 @@ std::string explain(int error, const std::string& where) {
     return text;
 }
 
-int bound_socket(const addrinfo& at, bool reuse_port, const std::string& where) {
+/// -1 and errno when it cannot be.
+int bound_socket(const addrinfo& at, bool reuse_port) {
     const int fd = ::socket(at.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) fail(where, std::strerror(errno));
+    if (fd < 0) return -1;
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (reuse_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
@@ -40,9 +41,24 @@ int bound_socket(const addrinfo& at, bool reuse_port, const std::string& where) 
     if (::bind(fd, at.ai_addr, at.ai_addrlen) != 0) {
         const int error = errno;
         ::close(fd);
-        fail(where, explain(error, where));
+        errno = error;
+        return -1;
     }
     return fd;
+}
+
+/// A name may stand for addresses this machine has not got ("localhost" is ::1 first): the first that works is taken.
+int bind_one_of(const addrinfo* found, bool probe, const std::string& where) {
+    int error = 0;
+    for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+        int fd = probe ? bound_socket(*at, false) : -1;
+        if (fd >= 0) ::close(fd);
+        if (!probe || fd >= 0) fd = bound_socket(*at, true);
+        if (fd >= 0) return fd;
+        if (error == 0) error = errno;
+        if (errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT) break;
+    }
+    fail(where, explain(error, where));
 }
 
 std::uint16_t port_of(int fd) {
@@ -66,8 +82,7 @@ int open_listener(const std::string& host, std::uint16_t& port, bool probe) {
         fail(where, std::string("the address cannot be resolved: ") + ::gai_strerror(e));
     }
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-    if (probe && port != 0) ::close(bound_socket(*found, false, where));
-    const int fd = bound_socket(*found, true, where);
+    const int fd = bind_one_of(found, probe && port != 0, where);
     if (::listen(fd, 4096) != 0) {
         const int error = errno;
         ::close(fd);
@@ -95,9 +110,8 @@ std::string peer_address(int fd) {
 std::uint64_t raise_file_limit() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
+    const rlimit raised{limit.rlim_max, limit.rlim_max};
+    return ::setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
 } // namespace fb::net

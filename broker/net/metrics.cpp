@@ -41,6 +41,8 @@ struct net_row {
 constexpr net_row net_rows[] = {
     {"fotabroker_accepted_total", "Connections accepted", &net_counters::accepted},
     {"fotabroker_accept_no_descriptors_total", "Connections refused for want of file descriptors", &net_counters::accept_no_descriptors},
+    {"fotabroker_accept_per_address_total", "Connections refused by connections_per_address_max", &net_counters::address_refused},
+    {"fotabroker_accept_pending_dropped_total", "Connections dropped before CONNECT to let others in", &net_counters::pending_dropped},
     {"fotabroker_tls_handshakes_total", "TLS handshakes done", &net_counters::tls_handshakes},
     {"fotabroker_tls_resumed_total", "TLS handshakes that resumed a session", &net_counters::tls_resumed},
     {"fotabroker_tls_failed_total", "TLS handshakes failed", &net_counters::tls_failed},

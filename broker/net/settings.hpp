@@ -26,12 +26,18 @@ struct broker_settings {
     core::engine_config engine;             // shard and seed are set per shard
     std::vector<std::string> local_filters; // what the in-process client subscribes to, QoS 2
     unsigned handshake_threads = 2;
-    std::uint32_t handshakes_max = 256;     // per shard, begun and not ended; above it nobody is accepted
+    // Per shard. Steps with the handshake pool: above it nobody is accepted until some end, which is soon.
+    std::uint32_t handshakes_max = 256;
+    // Connections without a complete CONNECT: above it a new one takes the place of the one that has kept us waiting
+    // longest, so that callers who say nothing shut nobody out.
+    std::uint32_t pending_max = 1024;
 };
 
-/// Called on shard threads; must hand over and return.
+/// Called on shard threads; must hand over and return. `behind` may be empty: true while more has been handed to
+/// `persist` than memory should hold, which stops reading from everybody.
 struct broker_hooks {
     std::function<void(core::shard_id, core::persist_batch)> persist;
+    std::function<bool()> behind;
     std::function<void(core::local_delivery&&)> on_local;
     std::function<void(core::peer_event&&)> on_peer;
 };

@@ -15,8 +15,10 @@ namespace fb::net {
 namespace {
 
 constexpr int events_per_turn_max = 256;
-constexpr std::size_t inbox_high = 64 * 1024;  // messages
+constexpr std::size_t inbox_bytes_high = 64 << 20;
+constexpr std::size_t message_bytes = 1024; // what one counts beside its payload
 constexpr std::int64_t stop_grace_ms = 2000;   // for peers to take our last words
+constexpr std::chrono::milliseconds held_back{5};
 
 std::int64_t clock_ms(clockid_t clock) {
     timespec t{};
@@ -27,11 +29,12 @@ std::int64_t clock_ms(clockid_t clock) {
 } // namespace
 
 shard::shard(const broker_settings& settings, core::engine_config config, core::shared_state shared,
-             const broker_hooks& hooks, shard_peers& peers, handshake_pool& pool, std::vector<int> listening)
+             const broker_hooks& hooks, shard_peers& peers, handshake_pool& pool, address_counts& addresses)
     : settings_(settings)
     , hooks_(hooks)
     , peers_(peers)
     , pool_(pool)
+    , addresses_(addresses)
     , config_(config)
     , io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE)
     , timer_(io_.get_executor())
@@ -39,14 +42,11 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
     , wake_(io_.get_executor(), wake_fd_)
     , reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
     , engine_(std::move(config), shared, *this, effects_)
-    , inbox_(inbox_high, [fd = wake_fd_] {
+    , inbox_(inbox_bytes_high, [fd = wake_fd_] {
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto n = ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
-    }) {
-    for (std::size_t i = 0; i < listening.size(); ++i) {
-        listeners_.push_back({descriptor(io_.get_executor(), listening[i]), &settings_.listeners[i]});
-    }
-}
+    })
+    , peers_running_(config_.shard_count) {}
 
 shard::~shard() {
     join();
@@ -58,9 +58,23 @@ shard::~shard() {
 
 core::instant shard::now() const { return {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)}; }
 
+void shard::listen(int fd, const listener_settings& l) {
+    listeners_.push_back({descriptor(io_.get_executor(), fd), &l, false});
+}
+
 void shard::start() {
     thread_ = std::thread([this] { run(); });
     ::pthread_setname_np(thread_.native_handle(), ("fb-shard-" + std::to_string(config_.shard)).c_str());
+}
+
+void shard::post(shard_message m) {
+    std::size_t bytes = message_bytes;
+    if (const auto* crossing = std::get_if<core::crossing>(&m)) {
+        if (const auto* routed = std::get_if<core::routed>(crossing)) bytes += routed->message->payload().size();
+    } else if (const auto* direct = std::get_if<core::direct_delivery>(&m)) {
+        bytes += direct->payload.size();
+    }
+    inbox_.push(std::move(m), bytes);
 }
 
 void shard::join() {
@@ -68,32 +82,45 @@ void shard::join() {
 }
 
 void shard::run() {
-    const std::function<void()> arm_wake = [&] {
-        wake_.async_wait(descriptor::wait_read, [&](boost::system::error_code e) {
-            if (e) return;
-            std::uint64_t count = 0;
-            [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
-            arm_wake();
-        });
-    };
     arm_wake();
     for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
-    arm_timer();
-    while (!stopping_ || (connection_count_ > 0 && now().mono_ms < stop_at_ms_)) turn();
-    wake_.cancel();
-    io_.poll();
+    for (work(); !over(); work()) wait();
 }
 
-void shard::turn() {
-    counters_.turns.add();
-    if (ready_.empty() && to_flush_.empty()) io_.run_one();
+void shard::arm_wake() {
+    wake_.async_wait(descriptor::wait_read, [this](boost::system::error_code e) {
+        if (e) return;
+        std::uint64_t count = 0;
+        [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
+        arm_wake();
+    });
+}
+
+/// What other shards' clients published before they were sent away (their wills among it) still has to be kept here.
+bool shard::over() const {
+    if (!stopping_) return false;
+    return (connection_count_ == 0 && peers_running_ == 0) || now().mono_ms >= stop_at_ms_;
+}
+
+void shard::wait() {
+    if (ready_.empty() && to_flush_.empty()) {
+        if (held_.empty()) io_.run_one();
+        else io_.run_one_for(held_back); // nobody tells us when the others have caught up
+    }
     for (int i = 0; i < events_per_turn_max && io_.poll_one() != 0; ++i) {}
+}
+
+void shard::work() {
+    counters_.turns.add();
     drain_inbox();
-    std::vector<core::connection_handle> again;
+    std::vector<waiting> again;
     again.swap(ready_);
-    for (const auto& h : again) {
-        if (h.slot >= connections_.size()) continue;
-        if (connection* c = find(h.slot, h.generation)) readable(*c);
+    if (!held_.empty() && !peers_.congested()) {
+        again.insert(again.end(), held_.begin(), held_.end());
+        held_.clear();
+    }
+    for (const waiting& p : again) {
+        if (connection* c = find(p.slot, p.generation)) readable(*c);
     }
     act_on_effects();
     flush_all();
@@ -105,6 +132,7 @@ void shard::turn() {
     pass_deadlines(mono_ms);
     act_on_effects();
     if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
+    resume_accepting(mono_ms);
     arm_timer();
 }
 
@@ -123,10 +151,12 @@ void shard::handle(shard_message& m) {
     else if (auto* step = std::get_if<handshake_step>(&m)) handshake_done(*step);
     else if (auto* a = std::get_if<arrival>(&m)) {
         if (stopping_) return; // the stream closes with the message
-        connection& c = make_connection(std::move(a->stream));
-        c.info = std::move(a->info);
-        serve(c, a->bytes);
+        connection* c = make_connection(std::move(a->stream), std::move(a->address));
+        if (c == nullptr) return;
+        c->info = std::move(a->info);
+        serve(*c, a->bytes);
     } else if (std::holds_alternative<stop_request>(m)) begin_stop();
+    else if (std::holds_alternative<peer_stopped>(m)) --peers_running_;
 }
 
 void shard::send(core::shard_id to, core::crossing what) { peers_.post(to, std::move(what)); }
@@ -144,8 +174,8 @@ void shard::act_on_effects() {
         std::vector<core::connection_handle> resumed;
         resumed.swap(effects_.resumed);
         for (const auto& h : resumed) {
-            connection* c = find(by_engine_slot_[h.slot], connections_[by_engine_slot_[h.slot]].generation);
-            if (c != nullptr && c->engine == h) readable(*c);
+            connection& c = connections_[by_engine_slot_[h.slot]];
+            if (c.at == stage::serving && c.engine == h) read_some(c);
         }
         std::vector<core::close_request> closes;
         closes.swap(effects_.closes);
@@ -186,9 +216,11 @@ void shard::begin_stop() {
     stop_at_ms_ = now().mono_ms + stop_grace_ms;
     for (listener_state& l : listeners_) l.watch.close();
     for (connection& c : connections_) {
-        if (c.at == stage::handshaking || c.at == stage::first_packet) destroy(c);
+        if (is_pending(c.at)) destroy(c);
     }
     engine_.stop(now());
+    // Behind everything this shard has sent to the others until now.
+    for (core::shard_id i = 0; i < config_.shard_count; ++i) peers_.post(i, peer_stopped{});
 }
 
 // --- connections as slots ---
@@ -199,7 +231,8 @@ connection* shard::find(std::uint32_t slot, std::uint32_t generation) {
     return c.generation == generation && c.at != stage::free ? &c : nullptr;
 }
 
-connection& shard::make_connection(transport t) {
+/// Null when the kernel has no room to watch one more descriptor.
+connection* shard::make_connection(transport t, address_lease address) {
     std::uint32_t slot;
     if (free_connections_.empty()) {
         slot = static_cast<std::uint32_t>(connections_.size());
@@ -211,15 +244,28 @@ connection& shard::make_connection(transport t) {
     connection& c = connections_[slot];
     c.slot = slot;
     ++c.generation;
-    c.at = stage::first_packet;
     c.stream = std::move(t);
-    c.watch.emplace(io_.get_executor(), c.stream.fd());
+    c.address = std::move(address);
+    c.watch.emplace(io_.get_executor());
     ++connection_count_;
-    return c;
+    enter(c, stage::first_packet);
+    boost::system::error_code refused;
+    c.watch->assign(c.stream.fd(), refused);
+    if (!refused) return &c;
+    spdlog::error("a connection was dropped: it cannot be watched: {}", refused.message());
+    destroy(c);
+    return nullptr;
+}
+
+void shard::enter(connection& c, stage next) {
+    pending_count_ -= is_pending(c.at) ? 1 : 0;
+    pending_count_ += is_pending(next) ? 1 : 0;
+    c.at = next;
 }
 
 void shard::destroy(connection& c) {
-    if (c.at == stage::handshaking && handshakes_ > 0) --handshakes_;
+    enter(c, stage::free);
+    if (c.in_pool) --in_pool_; // the pool's answer finds nobody, and the stream ends with it
     c.watch->release();
     const std::uint32_t slot = c.slot;
     const std::uint32_t generation = c.generation;
@@ -228,10 +274,6 @@ void shard::destroy(connection& c) {
     c.generation = generation;
     free_connections_.push_back(slot);
     --connection_count_;
-    if (accepting_paused_ && handshakes_ < settings_.handshakes_max && !stopping_) {
-        accepting_paused_ = false;
-        for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
-    }
 }
 
 } // namespace fb::net

@@ -1,7 +1,13 @@
 // One shard: a thread with its own unlocked io_context, its engine, its listeners and connections.
 //
 // A turn: wait for one event, take at most 256 more ready ones, drain the inbox, act on the engine's effects, flush the
-// connections that have new output (one write each). Only post() may be called from other threads.
+// connections that have new output. Only post() may be called from other threads.
+//
+// Invariants:
+// (1) A connection that is not free is always waited for: by a readiness wait, a list of this shard (ready_, held_,
+// to_flush_), a message on its way here, or the engine (paused). Those before serving and after it have a deadline too.
+// (2) Handlers and messages name a slot and its generation: what comes too late finds nobody.
+// (3) The engine never calls back: while it works it only fills effects_, so references to connections stay good.
 #pragma once
 
 #include <array>
@@ -28,6 +34,8 @@ namespace fb::net {
 struct net_counters {
     core::counter accepted;
     core::counter accept_no_descriptors; // EMFILE survived
+    core::counter address_refused;       // connections_per_address_max
+    core::counter pending_dropped;       // said nothing and made room for others
     core::counter tls_handshakes;
     core::counter tls_resumed;
     core::counter tls_failed;
@@ -40,13 +48,13 @@ class shard_peers {
   public:
     virtual ~shard_peers() = default;
     virtual void post(core::shard_id to, shard_message m) = 0;
-    virtual bool congested() const = 0; // some inbox is past its mark: read no more from publishers
+    virtual bool congested() const = 0; // some inbox or the state store is past its mark: read no more for now
 };
 
 class shard final : private core::crossing_port {
   public:
     shard(const broker_settings& settings, core::engine_config config, core::shared_state shared, const broker_hooks& hooks,
-          shard_peers& peers, handshake_pool& pool, std::vector<int> listening);
+          shard_peers& peers, handshake_pool& pool, address_counts& addresses);
     ~shard();
 
     core::engine& engine() noexcept { return engine_; } // before start() only
@@ -54,14 +62,20 @@ class shard final : private core::crossing_port {
     const net_counters& net_statistics() const noexcept { return counters_; }
     bool congested() const noexcept { return inbox_.congested(); }
 
+    /// Takes the listening descriptor. Before start().
+    void listen(int fd, const listener_settings& l);
     void start();
-    void post(shard_message m) { inbox_.push(std::move(m)); } // any thread
+    void post(shard_message m); // any thread
     void join();
 
   private:
     // shard.cpp: the loop
     void run();
+    void arm_wake();
     void turn();
+    void wait();
+    void work();
+    bool over() const;
     void drain_inbox();
     void handle(shard_message& m);
     void act_on_effects();
@@ -70,15 +84,21 @@ class shard final : private core::crossing_port {
     void begin_stop();
     void send(core::shard_id to, core::crossing what) override;
     connection* find(std::uint32_t slot, std::uint32_t generation);
-    connection& make_connection(transport t);
+    connection* make_connection(transport t, address_lease address);
+    void enter(connection& c, stage next);
     void destroy(connection& c);
     core::instant now() const;
 
     // shard_accept.cpp: from accept to the first packet
     void arm_accept(std::size_t listener_no);
     void accept_ready(std::size_t listener_no);
-    void accept_without_descriptors(int listening);
+    bool refuse_one(int listening);
+    void resume_accepting(std::int64_t mono_ms);
+    bool room_for_caller(std::int64_t mono_ms);
+    connection* oldest_pending();
+    std::int64_t next_accept_ms();
     void adopt(int fd, const listener_settings& l);
+    void refuse_address(const std::string& address);
     void handshake_ready(connection& c);
     void handshake_done(handshake_step& step);
     bool identify(connection& c);
@@ -86,7 +106,8 @@ class shard final : private core::crossing_port {
     void place(connection& c, std::string bytes);
     void serve(connection& c, std::string_view bytes);
     void pass_deadlines(std::int64_t mono_ms);
-    std::int64_t next_deadline_ms() const;
+    std::int64_t next_deadline_ms();
+    std::int64_t connect_timeout_ms() const { return config_.limits.connect_timeout_s * 1000ll; }
 
     // shard_io.cpp: reading, writing, closing
     void arm_read(connection& c);
@@ -97,6 +118,7 @@ class shard final : private core::crossing_port {
     void flush_all();
     void flush(connection& c);
     void transport_lost(connection& c);
+    void all_sent(connection& c);
     void close(const core::close_request& r);
     void linger(connection& c);
     void discard(connection& c);
@@ -105,17 +127,19 @@ class shard final : private core::crossing_port {
         std::int64_t at_ms = 0;
         std::uint32_t slot = 0;
         std::uint32_t generation = 0;
-        stage applies_to{}; // handshaking stands for first_packet too
+        stage applies_to{}; // closing or lingering; unused for those pending
     };
     struct listener_state {
         descriptor watch;
         const listener_settings* settings;
+        bool armed = false;
     };
 
     const broker_settings& settings_;
     const broker_hooks& hooks_;
     shard_peers& peers_;
     handshake_pool& pool_;
+    address_counts& addresses_;
     const core::engine_config config_;
 
     boost::asio::io_context io_;
@@ -135,17 +159,26 @@ class shard final : private core::crossing_port {
     std::deque<connection> connections_;
     std::vector<std::uint32_t> free_connections_;
     std::size_t connection_count_ = 0;
-    std::size_t handshakes_ = 0;
-    bool accepting_paused_ = false;
+    std::size_t pending_count_ = 0; // is_pending()
+    std::size_t in_pool_ = 0;
+    bool accepting_paused_ = false; // some listener is not armed
+    std::int64_t accept_again_ms_ = 0;
+    std::int64_t next_warning_ms_ = 0; // of those that could fill a log
     std::vector<std::uint32_t> by_engine_slot_;
     std::deque<deadline> connect_deadlines_; // each list has one time-out, so it is in order
     std::deque<deadline> linger_deadlines_;
-    std::vector<core::connection_handle> ready_; // stopped by the budget: goes on in the next turn
+    struct waiting {
+        std::uint32_t slot = 0;
+        std::uint32_t generation = 0;
+    };
+    std::vector<waiting> ready_; // stopped by the budget: goes on in the next turn
+    std::vector<waiting> held_;  // stopped because another shard or the state store cannot keep up
     std::deque<core::connection_handle> to_flush_;
 
     std::array<char, 64 * 1024> read_buffer_;
     std::array<char, 16 * 1024> record_buffer_;
     bool stopping_ = false;
+    std::size_t peers_running_; // shards that may still send what their clients published
     std::int64_t stop_at_ms_ = core::never;
     std::thread thread_;
 };

@@ -1,4 +1,5 @@
 // From accept to the first packet: TLS handshake (in the pool), who the peer is, and which shard it belongs to.
+#include <algorithm>
 #include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,11 +16,17 @@
 namespace fb::net {
 namespace {
 constexpr int accepts_per_event_max = 64;
+constexpr std::int64_t pending_grace_ms = 1000;   // nobody is dropped for others before
+constexpr std::int64_t starved_pause_ms = 100;    // the kernel has nothing to give: do not spin
+constexpr std::int64_t warning_interval_ms = 1000;
 } // namespace
 
 void shard::arm_accept(std::size_t listener_no) {
+    listeners_[listener_no].armed = true;
     listeners_[listener_no].watch.async_wait(descriptor::wait_read, [this, listener_no](boost::system::error_code e) {
-        if (!e) accept_ready(listener_no);
+        if (e || stopping_) return;
+        listeners_[listener_no].armed = false;
+        accept_ready(listener_no);
     });
 }
 
@@ -27,7 +34,7 @@ void shard::accept_ready(std::size_t listener_no) {
     listener_state& l = listeners_[listener_no];
     const int listening = l.watch.native_handle();
     for (int i = 0; i < accepts_per_event_max; ++i) {
-        if (handshakes_ >= settings_.handshakes_max) { // the backlog holds the others
+        if (!room_for_caller(now().mono_ms)) { // the backlog holds the others
             accepting_paused_ = true;
             return;
         }
@@ -36,41 +43,105 @@ void shard::accept_ready(std::size_t listener_no) {
             adopt(fd, *l.settings);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE) accept_without_descriptors(listening);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-        // Others (ECONNABORTED, EPROTO, ...) concern one peer that is gone already.
+        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        const bool starved = errno == EMFILE || errno == ENFILE;
+        if (starved ? refuse_one(listening) : errno != ENOMEM && errno != ENOBUFS) continue; // one peer that is gone already
+        accept_again_ms_ = now().mono_ms + starved_pause_ms;
     }
     arm_accept(listener_no);
 }
 
-/// Closes the newest caller instead of spinning on a backlog that cannot be taken.
-void shard::accept_without_descriptors(int listening) {
+/// Out of descriptors: closes one caller instead of spinning on a backlog that cannot be taken. False: not even that.
+bool shard::refuse_one(int listening) {
     counters_.accept_no_descriptors.add();
-    spdlog::warn("out of file descriptors: a connection was refused; raise the limit (LimitNOFILE) or connections_max is too high");
-    if (reserve_fd_ >= 0) ::close(reserve_fd_);
-    if (const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC); fd >= 0) ::close(fd);
+    if (const std::int64_t at = now().mono_ms; at >= next_warning_ms_) {
+        next_warning_ms_ = at + warning_interval_ms;
+        spdlog::warn("out of file descriptors: connections are refused; raise the limit (LimitNOFILE) or lower connections_max");
+    }
+    if (reserve_fd_ < 0) reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (reserve_fd_ < 0) return false;
+    ::close(reserve_fd_);
+    const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd >= 0) ::close(fd);
     reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+void shard::resume_accepting(std::int64_t mono_ms) {
+    if (!accepting_paused_ || stopping_ || !room_for_caller(mono_ms)) return;
+    accepting_paused_ = false;
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        if (!listeners_[i].armed) arm_accept(i);
+    }
+}
+
+bool shard::room_for_caller(std::int64_t mono_ms) {
+    if (mono_ms < accept_again_ms_ || in_pool_ >= settings_.handshakes_max) return false;
+    if (pending_count_ < settings_.pending_max) return true;
+    connection* oldest = oldest_pending();
+    if (oldest == nullptr || oldest->in_pool || connect_deadlines_.front().at_ms - connect_timeout_ms() + pending_grace_ms > mono_ms) {
+        return false;
+    }
+    counters_.pending_dropped.add();
+    spdlog::debug("{}: closed: no CONNECT yet, and others wait", oldest->info.address);
+    destroy(*oldest);
+    return true;
+}
+
+/// The front of connect_deadlines_, once those who have connected since are gone from there.
+connection* shard::oldest_pending() {
+    for (; !connect_deadlines_.empty(); connect_deadlines_.pop_front()) {
+        connection* c = find(connect_deadlines_.front().slot, connect_deadlines_.front().generation);
+        if (c != nullptr && is_pending(c->at)) return c;
+    }
+    return nullptr;
+}
+
+/// When to look again whether there is room, if nothing else happens before.
+std::int64_t shard::next_accept_ms() {
+    if (!accepting_paused_ || stopping_) return core::never;
+    const connection* oldest = oldest_pending();
+    if (oldest == nullptr) return accept_again_ms_;
+    if (in_pool_ >= settings_.handshakes_max || oldest->in_pool) return core::never; // the pool's answer wakes us
+    if (pending_count_ < settings_.pending_max) return accept_again_ms_;
+    return std::max(accept_again_ms_, connect_deadlines_.front().at_ms - connect_timeout_ms() + pending_grace_ms);
 }
 
 void shard::adopt(int fd, const listener_settings& l) {
     counters_.accepted.add();
+    std::string address = peer_address(fd);
+    auto lease = addresses_.enter(address);
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     certs::ssl_ptr ssl;
-    if (l.tls) ssl = l.tls->new_session(fd);
-    transport t = ssl ? transport(fd, tls_session(std::move(ssl))) : transport(fd);
+    if (l.tls && lease) ssl = l.tls->new_session(fd);
+    transport t = ssl ? transport(fd, tls_session(std::move(ssl))) : transport(fd); // closes it if we return
+    if (!lease) return refuse_address(address);
     if (l.tls && !t.secure()) return; // out of memory: this peer has to try again
-    connection& c = make_connection(std::move(t));
+    connection* made = make_connection(std::move(t), std::move(*lease));
+    if (made == nullptr) return;
+    connection& c = *made;
     c.listener = &l;
-    c.info.address = peer_address(fd);
-    c.at = l.tls ? stage::handshaking : stage::first_packet;
-    if (l.tls) ++handshakes_;
+    c.info.address = std::move(address);
+    if (l.tls) enter(c, stage::handshaking);
     else identify(c);
-    connect_deadlines_.push_back({now().mono_ms + config_.limits.connect_timeout_s * 1000ll, c.slot, c.generation, stage::handshaking});
+    connect_deadlines_.push_back({now().mono_ms + connect_timeout_ms(), c.slot, c.generation, c.at});
     arm_read(c);
 }
 
+void shard::refuse_address(const std::string& address) {
+    counters_.address_refused.add();
+    const std::int64_t at = now().mono_ms;
+    if (at < next_warning_ms_) return;
+    next_warning_ms_ = at + warning_interval_ms;
+    spdlog::warn("{}: refused: it holds {} connections already (connections_per_address_max)", address,
+                 config_.limits.connections_per_address_max);
+}
+
 void shard::handshake_ready(connection& c) {
+    if (c.in_pool) return;
+    c.in_pool = true;
+    ++in_pool_;
     pool_.submit(std::move(c.stream), [this, slot = c.slot, generation = c.generation](transport t, tls_result result) {
         post(handshake_step{slot, generation, std::move(t), result});
     });
@@ -79,10 +150,14 @@ void shard::handshake_ready(connection& c) {
 void shard::handshake_done(handshake_step& step) {
     connection* c = find(step.slot, step.generation);
     if (c == nullptr) return; // timed out meanwhile; the stream closes with the message
+    c->in_pool = false;
+    --in_pool_;
     c->stream = std::move(step.stream);
     switch (step.result.status) {
     case tls_status::want_read: return arm_read(*c);
-    case tls_status::want_write: return arm_write(*c);
+    case tls_status::want_write:
+        c->read_wants_write = true;
+        return arm_write(*c);
     case tls_status::ok: break;
     case tls_status::closed:
     case tls_status::failed:
@@ -93,8 +168,7 @@ void shard::handshake_done(handshake_step& step) {
     }
     counters_.tls_handshakes.add();
     if (c->stream.tls().resumed()) counters_.tls_resumed.add();
-    --handshakes_;
-    c->at = stage::first_packet;
+    enter(*c, stage::first_packet);
     if (!identify(*c)) return destroy(*c);
     if (c->stream.has_pending()) first_packet_ready(*c);
     else arm_read(*c);
@@ -130,10 +204,14 @@ bool shard::identify(connection& c) {
 }
 
 void shard::first_packet_ready(connection& c) {
+    if (peers_.congested()) return held_.push_back({c.slot, c.generation});
     for (;;) {
         const tls_result r = c.stream.read(read_buffer_);
         if (r.status == tls_status::want_read) return arm_read(c);
-        if (r.status == tls_status::want_write) return arm_write(c);
+        if (r.status == tls_status::want_write) {
+            c.read_wants_write = true;
+            return arm_write(c);
+        }
         if (r.status != tls_status::ok) return destroy(c);
         c.partial.append(read_buffer_.data(), r.bytes);
         const auto f = proto::next_frame(c.partial, config_.limits.connect_packet_bytes_max);
@@ -150,15 +228,13 @@ void shard::place(connection& c, std::string bytes) {
     if (home == config_.shard) return serve(c, bytes);
     counters_.moved.add();
     c.watch->release();
-    arrival a{std::move(c.stream), std::move(c.info), std::move(bytes)};
-    c.watch.reset();
-    c.watch.emplace(io_.get_executor());
+    arrival a{std::move(c.stream), std::move(c.address), std::move(c.info), std::move(bytes)};
     destroy(c);
     peers_.post(home, std::move(a));
 }
 
 void shard::serve(connection& c, std::string_view bytes) {
-    c.at = stage::serving;
+    enter(c, stage::serving);
     c.engine = engine_.open(std::move(c.info), now());
     c.info = {};
     if (by_engine_slot_.size() <= c.engine.slot) by_engine_slot_.resize(c.engine.slot + 1);
@@ -172,7 +248,7 @@ void shard::pass_deadlines(std::int64_t mono_ms) {
         const deadline d = connect_deadlines_.front();
         connect_deadlines_.pop_front();
         connection* c = find(d.slot, d.generation);
-        if (c == nullptr || (c->at != stage::handshaking && c->at != stage::first_packet)) continue;
+        if (c == nullptr || !is_pending(c->at)) continue;
         spdlog::info("{}: closed: no complete CONNECT within {} s", c->info.address, config_.limits.connect_timeout_s);
         destroy(*c);
     }
@@ -180,12 +256,14 @@ void shard::pass_deadlines(std::int64_t mono_ms) {
         const deadline d = linger_deadlines_.front();
         linger_deadlines_.pop_front();
         connection* c = find(d.slot, d.generation);
-        if (c != nullptr && c->at == stage::lingering) destroy(*c);
+        if (c == nullptr || c->at != d.applies_to) continue;
+        if (c->at == stage::closing) transport_lost(*c);
+        else destroy(*c);
     }
 }
 
-std::int64_t shard::next_deadline_ms() const {
-    std::int64_t at = core::never;
+std::int64_t shard::next_deadline_ms() {
+    std::int64_t at = next_accept_ms();
     if (!connect_deadlines_.empty()) at = std::min(at, connect_deadlines_.front().at_ms);
     if (!linger_deadlines_.empty()) at = std::min(at, linger_deadlines_.front().at_ms);
     return at;

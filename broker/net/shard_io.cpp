@@ -10,16 +10,18 @@ constexpr std::size_t read_bytes_per_turn_max = 256 * 1024; // of one connection
 constexpr std::size_t flushes_per_turn_max = 512;
 constexpr int writes_per_flush_max = 16;
 constexpr std::int64_t linger_ms = 1000;
+
+constexpr bool has_output(stage s) noexcept { return s == stage::serving || s == stage::closing; }
 } // namespace
 
 void shard::arm_read(connection& c) {
     if (c.read_armed) return;
     c.read_armed = true;
     c.watch->async_wait(descriptor::wait_read, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-        connection* found = e ? nullptr : find(slot, generation);
+        connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
         if (found == nullptr) return;
         found->read_armed = false;
-        readable(*found);
+        readable(*found); // after an error too: reading says what it is
     });
 }
 
@@ -27,20 +29,23 @@ void shard::arm_write(connection& c) {
     if (c.write_armed) return;
     c.write_armed = true;
     c.watch->async_wait(descriptor::wait_write, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-        connection* found = e ? nullptr : find(slot, generation);
+        connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
         if (found == nullptr) return;
         found->write_armed = false;
-        if (found->at == stage::serving) flush(*found);
-        else readable(*found); // a TLS handshake or read that had to write first
+        if (std::exchange(found->read_wants_write, false)) readable(*found);
+        found = find(slot, generation); // reading may have been the end of it
+        if (found != nullptr && has_output(found->at)) flush(*found);
     });
 }
 
 void shard::readable(connection& c) {
+    if (std::exchange(c.write_wants_read, false)) to_flush_.push_back(c.engine);
     switch (c.at) {
     case stage::free: return;
     case stage::handshaking: return handshake_ready(c);
     case stage::first_packet: return first_packet_ready(c);
     case stage::serving: return read_some(c);
+    case stage::closing: return; // the peer has said all that counts
     case stage::lingering: return discard(c);
     }
 }
@@ -49,13 +54,14 @@ void shard::read_some(connection& c) {
     std::size_t budget = read_bytes_per_turn_max;
     if (!c.partial.empty() && !engine_.paused(c.engine)) feed(c, {}); // what was left when reading paused
     while (c.at == stage::serving && !engine_.paused(c.engine)) {
-        if (budget == 0 || peers_.congested()) {
-            ready_.push_back({c.slot, c.generation});
-            return;
-        }
+        if (peers_.congested()) return held_.push_back({c.slot, c.generation});
+        if (budget == 0) return ready_.push_back({c.slot, c.generation});
         const tls_result r = c.stream.read(read_buffer_);
         if (r.status == tls_status::want_read) return arm_read(c);
-        if (r.status == tls_status::want_write) return arm_write(c);
+        if (r.status == tls_status::want_write) {
+            c.read_wants_write = true;
+            return arm_write(c);
+        }
         if (r.status != tls_status::ok) return transport_lost(c);
         budget -= std::min(budget, r.bytes);
         feed(c, {read_buffer_.data(), r.bytes});
@@ -84,7 +90,7 @@ void shard::flush_all() {
         const core::connection_handle h = to_flush_.front();
         to_flush_.pop_front();
         connection& c = connections_[by_engine_slot_[h.slot]];
-        if (c.at == stage::serving && c.engine == h) flush(c);
+        if (has_output(c.at) && c.engine == h) flush(c);
     }
 }
 
@@ -92,14 +98,22 @@ void shard::flush(connection& c) {
     std::array<std::string_view, 64> pieces;
     for (int i = 0; i < writes_per_flush_max; ++i) {
         const std::size_t count = engine_.gather(c.engine, pieces);
-        if (count == 0 || c.write_armed) return;
+        if (c.write_armed || c.write_wants_read) return;
+        if (count == 0) return all_sent(c);
         const tls_result r = c.stream.write({pieces.data(), count}, record_buffer_);
         if (r.status == tls_status::want_write) return arm_write(c);
-        if (r.status == tls_status::want_read) return arm_read(c);
+        if (r.status == tls_status::want_read) {
+            c.write_wants_read = true;
+            return arm_read(c);
+        }
         if (r.status != tls_status::ok) return transport_lost(c);
         engine_.written(c.engine, r.bytes, now());
     }
     to_flush_.push_back(c.engine); // others first, the rest in the next turn
+}
+
+void shard::all_sent(connection& c) {
+    if (c.at == stage::closing) linger(c);
 }
 
 void shard::transport_lost(connection& c) {
@@ -108,18 +122,18 @@ void shard::transport_lost(connection& c) {
     engine_.closed(h, now());
 }
 
-/// The engine is done with this connection.
+/// The engine is done with this connection: what it wrote last is sent, if the peer takes it soon.
 void shard::close(const core::close_request& r) {
     connection& c = connections_[by_engine_slot_[r.connection.slot]];
     if (c.at != stage::serving || c.engine != r.connection) return;
     const auto level = r.cause == core::close_cause::client_disconnect || r.cause == core::close_cause::server_stop
                            ? spdlog::level::debug
                            : spdlog::level::info;
-    spdlog::log(level, "{}: {}{}{}", r.client_id.empty() ? "unnamed client" : r.client_id, core::to_string(r.cause),
-                r.detail.empty() ? "" : ": ", r.detail);
+    spdlog::log(level, "{} ({}): {}{}{}", r.client_id.empty() ? "unnamed client" : r.client_id, r.address,
+                core::to_string(r.cause), r.detail.empty() ? "" : ": ", r.detail);
+    enter(c, stage::closing);
+    linger_deadlines_.push_back({now().mono_ms + linger_ms, c.slot, c.generation, stage::closing});
     flush(c);
-    if (c.at != stage::serving) return; // lost while saying goodbye
-    linger(c);
 }
 
 /// Closing with unread bytes in the socket would reset the connection, and the peer might lose the reason we gave it:
@@ -127,7 +141,7 @@ void shard::close(const core::close_request& r) {
 void shard::linger(connection& c) {
     const core::connection_handle h = c.engine;
     c.stream.finish();
-    c.at = stage::lingering;
+    enter(c, stage::lingering);
     c.engine = {};
     std::string().swap(c.partial);
     linger_deadlines_.push_back({now().mono_ms + linger_ms, c.slot, c.generation, stage::lingering});
@@ -138,7 +152,11 @@ void shard::linger(connection& c) {
 void shard::discard(connection& c) {
     for (int i = 0; i < 16; ++i) {
         const tls_result r = c.stream.read(read_buffer_);
-        if (r.status == tls_status::want_read || r.status == tls_status::want_write) return arm_read(c);
+        if (r.status == tls_status::want_read) return arm_read(c);
+        if (r.status == tls_status::want_write) {
+            c.read_wants_write = true;
+            return arm_write(c);
+        }
         if (r.status != tls_status::ok) return destroy(c);
     }
     destroy(c); // it goes on sending: enough

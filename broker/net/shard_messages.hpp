@@ -7,6 +7,7 @@
 
 #include "broker/core/crossing.hpp"
 #include "broker/core/engine.hpp"
+#include "broker/net/address_counts.hpp"
 #include "broker/net/transport.hpp"
 
 namespace fb::net {
@@ -14,6 +15,7 @@ namespace fb::net {
 /// A connection on the way to its home shard: everything it is, with the bytes read so far.
 struct arrival {
     transport stream;
+    address_lease address;
     core::connection_info info;
     std::string bytes;
 };
@@ -37,7 +39,10 @@ struct local_verdict {
 
 struct stop_request {};
 
+/// The sender has said goodbye to its clients: nothing more comes from them.
+struct peer_stopped {};
+
 using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict, core::local_publish,
-                                   core::direct_delivery, stop_request>;
+                                   core::direct_delivery, stop_request, peer_stopped>;
 
 } // namespace fb::net
