@@ -42,11 +42,14 @@ void write_secret(const std::filesystem::path& file, const std::string& content)
     const std::filesystem::path temporary = file.string() + ".new";
     const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) fail(temporary, std::string("cannot be created: ") + std::strerror(errno));
-    const bool written = ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && ::fsync(fd) == 0;
+    ::fchmod(fd, 0600); // it may have been there
+    const bool written =
+        ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && ::fsync(fd) == 0;
     const int error = errno;
     ::close(fd);
     if (!written) fail(temporary, std::string("cannot be written: ") + std::strerror(error));
-    if (::rename(temporary.c_str(), file.c_str()) != 0) fail(file, std::string("cannot be put in place: ") + std::strerror(errno));
+    if (::rename(temporary.c_str(), file.c_str()) != 0)
+        fail(file, std::string("cannot be put in place: ") + std::strerror(errno));
     sync_directory(file.parent_path());
 }
 
@@ -72,12 +75,18 @@ data_directory::data_directory(std::filesystem::path path)
     lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0) fail(file, std::string("cannot be opened: ") + std::strerror(errno));
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+        if (const int why = errno; why != EWOULDBLOCK) {
+            ::close(lock_);
+            fail(file, std::string("cannot be locked: ") + std::strerror(why));
+        }
         const std::string holder = holder_of(lock_);
         ::close(lock_);
-        fail(path_, "the data directory is in use by another fotabroker" + holder + "; stop it or name another --data-dir");
+        fail(path_,
+             "the data directory is in use by another fotabroker" + holder + "; stop it or name another --data-dir");
     }
     const std::string pid = std::to_string(::getpid());
-    [[maybe_unused]] const bool noted = ::ftruncate(lock_, 0) == 0 && ::pwrite(lock_, pid.data(), pid.size(), 0) > 0; // for people
+    [[maybe_unused]] const bool noted =
+        ::ftruncate(lock_, 0) == 0 && ::pwrite(lock_, pid.data(), pid.size(), 0) > 0; // for people
 }
 
 data_directory::~data_directory() {
@@ -87,13 +96,14 @@ data_directory::~data_directory() {
 std::string data_directory::url_key() const {
     constexpr std::size_t key_bytes = 32;
     const auto directory = path_ / "keys";
-    std::error_code error;
-    if (std::filesystem::create_directory(directory, error)) ::chmod(directory.c_str(), 0700);
-    if (error) fail(directory, "cannot be created: " + error.message());
+    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+        fail(directory, std::string("cannot be created: ") + std::strerror(errno));
+    }
     const auto file = directory / "url.key";
     if (!std::filesystem::exists(file)) write_secret(file, certs::random_bytes(key_bytes));
     const std::string key = read_file(file);
-    if (key.size() != key_bytes) fail(file, "is damaged: it must hold 32 bytes; remove it and issued download URLs end");
+    if (key.size() != key_bytes)
+        fail(file, "is damaged: it must hold 32 bytes; remove it and issued download URLs end");
     return key;
 }
 
@@ -108,9 +118,11 @@ void data_directory::ensure_admin_token(storage::fota_store& store) const {
         while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
         const auto known = (*reader)->find_token(http::token_hash(secret));
         if (!known) throw std::runtime_error(known.err().text);
-        if (*known) return; // revoked ones too: a person did that
-        fresh.secret = secret;
-        fresh.row.hash = http::token_hash(secret);
+        if (*known) return;                         // revoked ones too: a person did that
+        if (secret.size() == fresh.secret.size()) { // an empty or cut file must never become a way in
+            fresh.secret = secret;
+            fresh.row.hash = http::token_hash(secret);
+        }
     }
     const auto tokens = (*reader)->list_tokens();
     if (!tokens) throw std::runtime_error(tokens.err().text);

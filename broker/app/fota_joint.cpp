@@ -50,18 +50,23 @@ void fota_joint::on_local(core::local_delivery&& d) {
     const auto topic = fota::parse_report_topic(d.message->topic());
     const core::principal& who = *d.from.who;
     if (!topic || !who.is_device() || topic->device_id != who.device_id) {
-        spdlog::warn("{}: report to '{}' refused: it is not this client's own device topic", d.from.client_id, d.message->topic());
-        if (d.token) broker_->verdict(d.token, proto::reason_code::not_authorized, "only the device itself may report here");
+        spdlog::warn("{}: report to '{}' refused: it is not this client's own device topic", d.from.client_id,
+                     d.message->topic());
+        if (d.token)
+            broker_->verdict(d.token, proto::reason_code::not_authorized, "only the device itself may report here");
         return;
     }
     if (fota_->pending() > fota_calls_max) {
-        if (d.token) broker_->verdict(d.token, proto::reason_code::quota_exceeded, "too many reports are waiting; send it again later");
+        if (d.token)
+            broker_->verdict(d.token, proto::reason_code::quota_exceeded,
+                             "too many reports are waiting; send it again later");
         return;
     }
     fota::report r;
     r.from = peer_of(d.from);
     r.topic = d.message->topic();
-    r.payload = d.message->payload().substr(0, payload_bytes_max_ + std::size_t{1}); // one more: FOTA sees that it is too long
+    r.payload =
+        d.message->payload().substr(0, payload_bytes_max_ + std::size_t{1}); // one more: FOTA sees that it is too long
     if (const auto p = proto::decode_forward_block(d.message->properties())) {
         r.response_topic = p->response_topic.value_or("");
         r.correlation = p->correlation_data.value_or("");

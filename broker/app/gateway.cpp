@@ -45,9 +45,10 @@ gateway::gateway(const config& c)
     , data_(config_.data_dir)
     , joint_(config_.fota.payload_bytes_max) {
     const std::uint64_t files = net::raise_file_limit();
-    if (config_.limits.connections_max + 256 > files) {
-        spdlog::info("the limit of open files is {}: at most about {} connections, not connections_max = {}", files, files - 256,
-                     config_.limits.connections_max);
+    constexpr std::uint64_t own_files = 256; // databases, firmware, HTTP
+    if (config_.limits.connections_max + own_files > files) {
+        spdlog::info("the limit of open files is {}: at most about {} connections, not connections_max = {}", files,
+                     files > own_files ? files - own_files : 0, config_.limits.connections_max);
     }
     if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency());
     for (http_listener& l : config_.http.listeners) take_free_port(l.url);
@@ -85,6 +86,17 @@ void gateway::open_stores() {
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
 }
 
+std::shared_ptr<certs::tls_context> gateway::tls_context(const tls_files& files,
+                                                         certs::client_certificates clients) const {
+    certs::tls_settings settings = tls_settings_of(config_, files, clients);
+    settings.clock_floor = FB_BUILD_DAY_UNIX_S; // a gateway's clock may start in 1970
+    auto context = std::make_shared<certs::tls_context>(settings);
+    if (certs::readable_by_others(settings.key)) {
+        spdlog::warn("{}: others on this machine can read this private key; chmod 600 it", settings.key.string());
+    }
+    return context;
+}
+
 void gateway::make_broker() {
     net::broker_settings settings;
     for (const mqtt_listener& l : config_.listeners) {
@@ -95,7 +107,7 @@ void gateway::make_broker() {
         out.identity_from_client_id = l.identity == device_identity::client_id;
         if (l.url.tls()) {
             const auto clients = client_certificates_of(l.tls, l.allow_anonymous);
-            out.tls = std::make_shared<certs::tls_context>(tls_settings_of(config_, l.tls, clients));
+            out.tls = tls_context(l.tls, clients);
         }
         settings.listeners.push_back(std::move(out));
     }
@@ -112,7 +124,10 @@ void gateway::make_broker() {
     settings.engine.first_message_id = restored_.message + 1;
 
     net::broker_hooks hooks;
-    hooks.persist = [this](core::shard_id shard, core::persist_batch batch) { writer_->submit(shard, std::move(batch)); };
+    hooks.persist = [this](core::shard_id shard, core::persist_batch batch) {
+        writer_->submit(shard, std::move(batch));
+    };
+    hooks.behind = [this] { return writer_->behind(); };
     hooks.on_local = [this](core::local_delivery&& d) { joint_.on_local(std::move(d)); };
     hooks.on_peer = [this](core::peer_event&& e) { joint_.on_peer(std::move(e)); };
     broker_ = std::make_unique<net::broker>(std::move(settings), std::move(hooks));
@@ -150,7 +165,8 @@ void gateway::load_state() {
 }
 
 std::string gateway::public_url() {
-    return public_url_of(config_, config_.http.listeners.empty() ? std::uint16_t{0} : config_.http.listeners.front().url.port);
+    return public_url_of(config_,
+                         config_.http.listeners.empty() ? std::uint16_t{0} : config_.http.listeners.front().url.port);
 }
 
 void gateway::make_http() {
@@ -164,20 +180,24 @@ void gateway::make_http() {
         out.port = l.url.port;
         if (l.url.tls()) {
             // Devices may show their certificate for downloads; people with tokens have none.
-            const auto clients = l.tls.client_ca.empty() ? certs::client_certificates::none : certs::client_certificates::optional;
-            out.tls = std::make_shared<certs::tls_context>(tls_settings_of(config_, l.tls, clients));
+            const auto clients =
+                l.tls.client_ca.empty() ? certs::client_certificates::none : certs::client_certificates::optional;
+            out.tls = tls_context(l.tls, clients);
         }
         settings.listeners.push_back(std::move(out));
     }
-    http_ = std::make_unique<http::server>(std::move(settings), *fota_, *fota_store_, *blobs_, [this](auto op, auto done) {
-        fota_->submit(std::move(op), std::move(done));
-    });
+    http_ =
+        std::make_unique<http::server>(std::move(settings), *fota_, *fota_store_, *blobs_,
+                                       [this](auto op, auto done) { fota_->submit(std::move(op), std::move(done)); });
     http_->add_health_check({"state_store", [this] { return writer_->health(); }});
+    http_->add_health_check({"fota_store", [this] { return fota_->health(); }});
     http_->add_metrics([this](std::string& out) {
         broker_->append_metrics(out);
-        out += "# HELP fotabroker_state_commits_total Commits of state.db\n# TYPE fotabroker_state_commits_total counter\n";
+        out += "# HELP fotabroker_state_commits_total Commits of state.db\n# TYPE fotabroker_state_commits_total "
+               "counter\n";
         out += "fotabroker_state_commits_total " + std::to_string(writer_->commits()) + "\n";
-        out += "# HELP fotabroker_state_operations_total Operations in them\n# TYPE fotabroker_state_operations_total counter\n";
+        out += "# HELP fotabroker_state_operations_total Operations in them\n# TYPE fotabroker_state_operations_total "
+               "counter\n";
         out += "fotabroker_state_operations_total " + std::to_string(writer_->operations()) + "\n";
     });
     http_->start();
@@ -188,7 +208,8 @@ std::vector<std::string> gateway::description() const {
     const auto urls = broker_->urls();
     for (std::size_t i = 0; i < urls.size(); ++i) {
         const mqtt_listener& l = config_.listeners[i];
-        const char* who = l.allow_anonymous ? (l.url.tls() ? "client certificate optional" : "anonymous clients allowed, for trying things")
+        const char* who = l.allow_anonymous ? (l.url.tls() ? "client certificate optional"
+                                                           : "anonymous clients allowed, for trying things")
                                             : "client certificate required";
         lines.push_back("  mqtt   " + urls[i] + "  (" + who + ")");
     }
@@ -196,7 +217,8 @@ std::vector<std::string> gateway::description() const {
         for (const std::string& url : http_->urls()) lines.push_back("  http   " + url + "/api/v1");
     }
     lines.push_back("  data   " + std::filesystem::absolute(data_.path()).string());
-    lines.push_back("  token  " + std::filesystem::absolute(data_.admin_token()).string() + "  (admin; keep it secret)");
+    lines.push_back("  token  " + std::filesystem::absolute(data_.admin_token()).string() +
+                    "  (admin; keep it secret)");
     return lines;
 }
 

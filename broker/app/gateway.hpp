@@ -30,6 +30,7 @@ class gateway {
     void make_broker();
     void load_state();
     void make_http();
+    std::shared_ptr<certs::tls_context> tls_context(const tls_files& files, certs::client_certificates clients) const;
     std::string public_url();
 
     config config_;

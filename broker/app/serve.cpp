@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include "broker/app/gateway.hpp"
 #include "broker/app/logging.hpp"
@@ -19,6 +20,8 @@ int serve(const config& c) {
     pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGHUP, SIG_IGN);
+
+    ::umask(0077); // databases and firmware are nobody else's, even in a directory that others may enter
 
     const logging log(c.log);
     {

@@ -35,8 +35,8 @@ storage::message_record record_of(const message_ptr& m, storage::unix_ms expires
 
 /// v5 3.8.3.1.
 std::uint8_t options_byte(const proto::subscription_options& o) {
-    return static_cast<std::uint8_t>(static_cast<int>(o.maximum_qos) | (o.no_local ? 4 : 0) | (o.retain_as_published ? 8 : 0) |
-                                     static_cast<int>(o.retained) << 4);
+    return static_cast<std::uint8_t>(static_cast<int>(o.maximum_qos) | (o.no_local ? 4 : 0) |
+                                     (o.retain_as_published ? 8 : 0) | static_cast<int>(o.retained) << 4);
 }
 
 storage::delivery_state state_of(delivery_phase p) {
@@ -66,7 +66,9 @@ struct converter {
         }
         return storage::put_session{std::move(r)};
     }
-    storage::session_operation operator()(const persist::delete_session& p) const { return storage::delete_session{p.number}; }
+    storage::session_operation operator()(const persist::delete_session& p) const {
+        return storage::delete_session{p.number};
+    }
     storage::session_operation operator()(const persist::put_subscription& p) const {
         return storage::put_subscription{{p.session, p.filter, options_byte(p.options), p.subscription_id}};
     }
@@ -88,7 +90,9 @@ struct converter {
     storage::session_operation operator()(const persist::set_delivery& p) const {
         return storage::set_delivery{p.session, p.sequence, p.packet_id, state_of(p.phase)};
     }
-    storage::session_operation operator()(const persist::dequeue& p) const { return storage::dequeue{p.session, p.sequence}; }
+    storage::session_operation operator()(const persist::dequeue& p) const {
+        return storage::dequeue{p.session, p.sequence};
+    }
     storage::session_operation operator()(const persist::put_received& p) const {
         return storage::put_received{p.session, p.packet_id};
     }
@@ -106,7 +110,9 @@ struct converter {
 
 } // namespace
 
-storage::session_operation to_storage(const persist_operation& op, const instant& now) { return std::visit(converter{now}, op); }
+storage::session_operation to_storage(const persist_operation& op, const instant& now) {
+    return std::visit(converter{now}, op);
+}
 
 message_ptr to_message(const storage::message_record& m, bool retain, const instant& now) {
     message_parts parts;

@@ -1,6 +1,7 @@
 #include "broker/app/state_writer.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
@@ -13,9 +14,21 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto lazy_delay = 50ms;
-constexpr auto retry_first = 100ms;
-constexpr auto retry_most = 2000ms;
-constexpr auto stop_patience = 5s;
+constexpr std::chrono::milliseconds retry_first{100};
+constexpr std::chrono::milliseconds retry_most{2000};
+constexpr auto stop_patience = 2s;
+
+std::size_t size_of(const core::persist_batch& batch) {
+    constexpr std::size_t each = 256;
+    std::size_t bytes = each * batch.operations.size();
+    for (const auto& op : batch.operations) {
+        if (const auto* e = std::get_if<core::persist::enqueue>(&op))
+            bytes += e->message->payload().size();
+        else if (const auto* r = std::get_if<core::persist::put_retained>(&op))
+            bytes += r->message->payload().size();
+    }
+    return bytes;
+}
 
 } // namespace
 
@@ -35,13 +48,15 @@ state_writer::~state_writer() {
 }
 
 void state_writer::submit(core::shard_id shard, core::persist_batch batch) {
+    const std::size_t bytes = size_of(batch);
+    waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed);
     bool wake = false;
     {
         const std::lock_guard lock(mutex_);
         wake = queue_.empty() || (batch.urgent && !urgent_);
         if (queue_.empty()) lazy_since_ = std::chrono::steady_clock::now();
         urgent_ |= batch.urgent;
-        queue_.push_back({shard, std::move(batch)});
+        queue_.push_back({shard, bytes, std::move(batch)});
     }
     if (wake) wake_.notify_one();
 }
@@ -52,39 +67,42 @@ std::pair<bool, std::string> state_writer::health() const {
 }
 
 void state_writer::run() {
-    for (std::vector<item> taken; wait_for_work(taken); taken.clear()) commit(taken);
+    for (std::vector<item> taken; wait_for_work(taken) && commit(taken);) taken.clear();
 }
 
 /// False when stopping and nothing is left.
 bool state_writer::wait_for_work(std::vector<item>& taken) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (!urgent_ && !stopping_) wake_.wait_until(lock, lazy_since_ + lazy_delay, [this] { return stopping_ || urgent_; });
+    if (!urgent_ && !stopping_)
+        wake_.wait_until(lock, lazy_since_ + lazy_delay, [this] { return stopping_ || urgent_; });
     if (queue_.empty()) return false;
     taken.swap(queue_);
     urgent_ = false;
     return true;
 }
 
-void state_writer::commit(std::vector<item>& taken) {
+/// False when it gave up: nothing later may be written then.
+bool state_writer::commit(const std::vector<item>& taken) {
     const core::instant now = time_now();
     std::vector<storage::session_operation> operations;
     for (const item& i : taken) {
         for (const auto& op : i.batch.operations) operations.push_back(to_storage(op, now));
     }
-    if (!apply(operations)) return;
+    if (!apply(operations)) return false;
     commits_.fetch_add(1, std::memory_order_relaxed);
     operations_.fetch_add(operations.size(), std::memory_order_relaxed);
-    if (!committed_) return;
+    for (const item& i : taken) waiting_bytes_.fetch_sub(i.bytes, std::memory_order_relaxed);
     for (auto at = taken.begin(); at != taken.end(); ++at) { // the last serial of each shard says it all
         const bool later = std::any_of(at + 1, taken.end(), [&](const item& i) { return i.shard == at->shard; });
-        if (!later) committed_(at->shard, at->batch.serial);
+        if (!later && committed_) committed_(at->shard, at->batch.serial);
     }
+    return true;
 }
 
 bool state_writer::apply(const std::vector<storage::session_operation>& operations) {
-    auto pause = std::chrono::milliseconds(retry_first);
-    std::chrono::steady_clock::time_point give_up{};
+    auto pause = retry_first;
+    std::optional<std::chrono::steady_clock::time_point> give_up; // set when it is time to stop
     for (;;) {
         const auto done = store_.apply(operations);
         std::unique_lock lock(mutex_);
@@ -97,21 +115,19 @@ bool state_writer::apply(const std::vector<storage::session_operation>& operatio
             spdlog::error("state store: {}; acknowledgements wait until it can be written again", done.err().text);
         }
         trouble_ = done.err().text;
-        if (stopping_) {
-            const auto at = std::chrono::steady_clock::now();
-            if (give_up == std::chrono::steady_clock::time_point{}) give_up = at + stop_patience;
-            if (at >= give_up) {
-                spdlog::error("state store: stopped with {} operations not written", operations.size());
-                return false;
-            }
+        if (!stopping_) {
+            wake_.wait_for(lock, pause, [this] { return stopping_; });
+            pause = std::min(pause * 2, retry_most);
+            continue;
         }
-        wake_.wait_for(lock, pause, [this] { return stopping_; });
-        if (stopping_) pause = std::chrono::milliseconds(retry_first);
-        else pause = std::min<std::chrono::milliseconds>(pause * 2, retry_most);
-        if (stopping_) {
-            lock.unlock();
-            std::this_thread::sleep_for(retry_first);
+        const auto now = std::chrono::steady_clock::now();
+        if (!give_up) give_up = now + stop_patience;
+        if (now >= *give_up) {
+            spdlog::error("state store: stopped with {} operations not written", operations.size());
+            return false;
         }
+        lock.unlock();
+        std::this_thread::sleep_for(retry_first);
     }
 }
 

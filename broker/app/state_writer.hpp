@@ -1,8 +1,10 @@
-// The one writer of state.db: takes the shards' batches, commits them in groups, tells each shard how far it is durable.
+// The one writer of state.db: takes the shards' batches, commits them in groups, tells each shard how far it is
+// durable.
 //
 // submit() may be called from any shard; `committed` is called on the writer's thread. A batch nobody waits for may be
 // delayed by `lazy_delay`, to share a sync with others. When the disk refuses, the batch is tried again until it goes:
-// nothing is dropped, nothing overtakes, and acknowledgements wait (the engines' ack_wait_max bounds that).
+// nothing is dropped, nothing overtakes, and acknowledgements wait (the engines' ack_wait_max bounds that). behind()
+// tells when so much waits that no more may come in.
 #pragma once
 
 #include <atomic>
@@ -31,25 +33,31 @@ class state_writer {
     void on_committed(committed_function f) { committed_ = std::move(f); }
     void submit(core::shard_id shard, core::persist_batch batch);
 
+    /// More waits than memory should hold. Any thread.
+    bool behind() const noexcept { return waiting_bytes_.load(std::memory_order_relaxed) > waiting_bytes_high; }
     /// False with words while the store refuses.
     std::pair<bool, std::string> health() const;
     std::uint64_t commits() const noexcept { return commits_.load(std::memory_order_relaxed); }
     std::uint64_t operations() const noexcept { return operations_.load(std::memory_order_relaxed); }
 
   private:
+    static constexpr std::size_t waiting_bytes_high = 64 << 20;
+
     struct item {
         core::shard_id shard;
+        std::size_t bytes; // about
         core::persist_batch batch;
     };
     void run();
     bool wait_for_work(std::vector<item>& taken);
-    void commit(std::vector<item>& taken);
+    bool commit(const std::vector<item>& taken);
     bool apply(const std::vector<storage::session_operation>& operations);
 
     storage::session_store& store_;
     committed_function committed_;
     std::atomic<std::uint64_t> commits_{0};
     std::atomic<std::uint64_t> operations_{0};
+    std::atomic<std::size_t> waiting_bytes_{0}; // submitted and not committed
 
     mutable std::mutex mutex_; // protects what follows
     std::condition_variable wake_;

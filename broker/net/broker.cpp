@@ -41,8 +41,9 @@ void broker::bind() {
         core::engine_config config = settings_.engine;
         config.shard = i;
         config.seed = (std::uint64_t{random()} << 32) | random();
-        shards_.push_back(std::make_unique<shard>(settings_, std::move(config), core::shared_state{index_, retained_, counts_},
-                                                  hooks_, static_cast<shard_peers&>(*this), *pool_, addresses_));
+        shards_.push_back(std::make_unique<shard>(settings_, std::move(config),
+                                                  core::shared_state{index_, retained_, counts_}, hooks_,
+                                                  static_cast<shard_peers&>(*this), *pool_, addresses_));
     }
     for (listener_settings& l : settings_.listeners) {
         for (core::shard_id i = 0; i < count; ++i) shards_[i]->listen(open_listener(l.host, l.port, i == 0), l);

@@ -45,8 +45,8 @@ struct connection {
     core::connection_handle engine;  // while serving and closing
     address_lease address;
     const listener_settings* listener = nullptr; // until the first packet is here
-    core::connection_info info;      // until it is given to the engine
-    std::string partial;             // bytes of a packet that is not complete
+    core::connection_info info;                  // until it is given to the engine
+    std::string partial;                         // bytes of a packet that is not complete
 };
 
 } // namespace fb::net

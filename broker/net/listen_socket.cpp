@@ -72,7 +72,8 @@ std::uint16_t port_of(int fd) {
 } // namespace
 
 int open_listener(const std::string& host, std::uint16_t& port, bool probe) {
-    const std::string where = (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+    const std::string where =
+        (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
@@ -101,8 +102,10 @@ std::string peer_address(int fd) {
         ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text, sizeof text);
     } else if (address.ss_family == AF_INET6) {
         const in6_addr& a = reinterpret_cast<sockaddr_in6&>(address).sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&a)) ::inet_ntop(AF_INET, a.s6_addr + 12, text, sizeof text);
-        else ::inet_ntop(AF_INET6, &a, text, sizeof text);
+        if (IN6_IS_ADDR_V4MAPPED(&a))
+            ::inet_ntop(AF_INET, a.s6_addr + 12, text, sizeof text);
+        else
+            ::inet_ntop(AF_INET6, &a, text, sizeof text);
     }
     return text;
 }

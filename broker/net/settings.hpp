@@ -15,10 +15,10 @@ namespace fb::net {
 
 struct listener_settings {
     std::string host;
-    std::uint16_t port = 0;                 // 0: any free one
+    std::uint16_t port = 0;                  // 0: any free one
     std::shared_ptr<certs::tls_context> tls; // null: plain TCP
-    bool allow_anonymous = false;           // admit peers without a certificate
-    bool identity_from_client_id = false;   // for trying things: a client id names a device
+    bool allow_anonymous = false;            // admit peers without a certificate
+    bool identity_from_client_id = false;    // for trying things: a client id names a device
 };
 
 struct broker_settings {

@@ -16,8 +16,8 @@ namespace {
 
 constexpr int events_per_turn_max = 256;
 constexpr std::size_t inbox_bytes_high = 64 << 20;
-constexpr std::size_t message_bytes = 1024; // what one counts beside its payload
-constexpr std::int64_t stop_grace_ms = 2000;   // for peers to take our last words
+constexpr std::size_t message_bytes = 1024;  // what one counts beside its payload
+constexpr std::int64_t stop_grace_ms = 2000; // for peers to take our last words
 constexpr std::chrono::milliseconds held_back{5};
 
 std::int64_t clock_ms(clockid_t clock) {
@@ -42,10 +42,12 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
     , wake_(io_.get_executor(), wake_fd_)
     , reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
     , engine_(std::move(config), shared, *this, effects_)
-    , inbox_(inbox_bytes_high, [fd = wake_fd_] {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto n = ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
-    })
+    , inbox_(inbox_bytes_high,
+             [fd = wake_fd_] {
+                 const std::uint64_t one = 1;
+                 [[maybe_unused]] const auto n =
+                     ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
+             })
     , peers_running_(config_.shard_count) {}
 
 shard::~shard() {
@@ -104,10 +106,13 @@ bool shard::over() const {
 
 void shard::wait() {
     if (ready_.empty() && to_flush_.empty()) {
-        if (held_.empty()) io_.run_one();
-        else io_.run_one_for(held_back); // nobody tells us when the others have caught up
+        if (held_.empty())
+            io_.run_one();
+        else
+            io_.run_one_for(held_back); // nobody tells us when the others have caught up
     }
-    for (int i = 0; i < events_per_turn_max && io_.poll_one() != 0; ++i) {}
+    for (int i = 0; i < events_per_turn_max && io_.poll_one() != 0; ++i) {
+    }
 }
 
 void shard::work() {
@@ -143,27 +148,35 @@ void shard::drain_inbox() {
 }
 
 void shard::handle(shard_message& m) {
-    if (auto* x = std::get_if<core::crossing>(&m)) engine_.on_crossed(std::move(*x), now());
-    else if (auto* committed = std::get_if<commit_notice>(&m)) engine_.on_committed(committed->serial, now());
-    else if (auto* verdict = std::get_if<local_verdict>(&m)) engine_.on_local_verdict(verdict->token, verdict->reason, verdict->text, now());
-    else if (auto* publish = std::get_if<core::local_publish>(&m)) engine_.publish_live(*publish, now());
-    else if (auto* direct = std::get_if<core::direct_delivery>(&m)) engine_.deliver(*direct, now());
-    else if (auto* step = std::get_if<handshake_step>(&m)) handshake_done(*step);
+    if (auto* x = std::get_if<core::crossing>(&m))
+        engine_.on_crossed(std::move(*x), now());
+    else if (auto* committed = std::get_if<commit_notice>(&m))
+        engine_.on_committed(committed->serial, now());
+    else if (auto* verdict = std::get_if<local_verdict>(&m))
+        engine_.on_local_verdict(verdict->token, verdict->reason, verdict->text, now());
+    else if (auto* publish = std::get_if<core::local_publish>(&m))
+        engine_.publish_live(*publish, now());
+    else if (auto* direct = std::get_if<core::direct_delivery>(&m))
+        engine_.deliver(*direct, now());
+    else if (auto* step = std::get_if<handshake_step>(&m))
+        handshake_done(*step);
     else if (auto* a = std::get_if<arrival>(&m)) {
         if (stopping_) return; // the stream closes with the message
         connection* c = make_connection(std::move(a->stream), std::move(a->address));
         if (c == nullptr) return;
         c->info = std::move(a->info);
         serve(*c, a->bytes);
-    } else if (std::holds_alternative<stop_request>(m)) begin_stop();
-    else if (std::holds_alternative<peer_stopped>(m)) --peers_running_;
+    } else if (std::holds_alternative<stop_request>(m))
+        begin_stop();
+    else if (std::holds_alternative<peer_stopped>(m))
+        --peers_running_;
 }
 
 void shard::send(core::shard_id to, core::crossing what) { peers_.post(to, std::move(what)); }
 
 void shard::act_on_effects() {
-    while (!effects_.touched.empty() || !effects_.closes.empty() || !effects_.resumed.empty() || !effects_.local.empty() ||
-           !effects_.peers.empty() || !effects_.refusals.empty()) {
+    while (!effects_.touched.empty() || !effects_.closes.empty() || !effects_.resumed.empty() ||
+           !effects_.local.empty() || !effects_.peers.empty() || !effects_.refusals.empty()) {
         hand_out_notices();
         for (const auto& r : effects_.refusals) {
             spdlog::warn("{}: PUBLISH to '{}' refused: {}", r.client_id, r.topic, r.why);
@@ -190,8 +203,10 @@ void shard::hand_out_notices() {
     while (local != effects_.local.end() || peer != effects_.peers.end()) {
         const bool peer_first =
             local == effects_.local.end() || (peer != effects_.peers.end() && peer->order < local->order);
-        if (peer_first) hooks_.on_peer(std::move(*peer++));
-        else hooks_.on_local(std::move(*local++));
+        if (peer_first)
+            hooks_.on_peer(std::move(*peer++));
+        else
+            hooks_.on_local(std::move(*local++));
     }
     effects_.local.clear();
     effects_.peers.clear();

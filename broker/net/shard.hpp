@@ -39,7 +39,7 @@ struct net_counters {
     core::counter tls_handshakes;
     core::counter tls_resumed;
     core::counter tls_failed;
-    core::counter moved;                 // connections handed to their home shard
+    core::counter moved; // connections handed to their home shard
     core::counter turns;
 };
 
@@ -53,8 +53,8 @@ class shard_peers {
 
 class shard final : private core::crossing_port {
   public:
-    shard(const broker_settings& settings, core::engine_config config, core::shared_state shared, const broker_hooks& hooks,
-          shard_peers& peers, handshake_pool& pool, address_counts& addresses);
+    shard(const broker_settings& settings, core::engine_config config, core::shared_state shared,
+          const broker_hooks& hooks, shard_peers& peers, handshake_pool& pool, address_counts& addresses);
     ~shard();
 
     core::engine& engine() noexcept { return engine_; } // before start() only
@@ -143,7 +143,9 @@ class shard final : private core::crossing_port {
     const core::engine_config config_;
 
     boost::asio::io_context io_;
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, executor> timer_;
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      executor>
+        timer_;
     std::int64_t timer_at_ms_ = core::never;
     int wake_fd_;
     descriptor wake_;

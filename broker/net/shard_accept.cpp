@@ -1,12 +1,12 @@
 // From accept to the first packet: TLS handshake (in the pool), who the peer is, and which shard it belongs to.
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "broker/net/listen_socket.hpp"
 #include "broker/net/shard.hpp"
@@ -16,8 +16,8 @@
 namespace fb::net {
 namespace {
 constexpr int accepts_per_event_max = 64;
-constexpr std::int64_t pending_grace_ms = 1000;   // nobody is dropped for others before
-constexpr std::int64_t starved_pause_ms = 100;    // the kernel has nothing to give: do not spin
+constexpr std::int64_t pending_grace_ms = 1000; // nobody is dropped for others before
+constexpr std::int64_t starved_pause_ms = 100;  // the kernel has nothing to give: do not spin
 constexpr std::int64_t warning_interval_ms = 1000;
 } // namespace
 
@@ -45,7 +45,8 @@ void shard::accept_ready(std::size_t listener_no) {
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) break;
         const bool starved = errno == EMFILE || errno == ENFILE;
-        if (starved ? refuse_one(listening) : errno != ENOMEM && errno != ENOBUFS) continue; // one peer that is gone already
+        if (starved ? refuse_one(listening) : errno != ENOMEM && errno != ENOBUFS)
+            continue; // one peer that is gone already
         accept_again_ms_ = now().mono_ms + starved_pause_ms;
     }
     arm_accept(listener_no);
@@ -56,7 +57,8 @@ bool shard::refuse_one(int listening) {
     counters_.accept_no_descriptors.add();
     if (const std::int64_t at = now().mono_ms; at >= next_warning_ms_) {
         next_warning_ms_ = at + warning_interval_ms;
-        spdlog::warn("out of file descriptors: connections are refused; raise the limit (LimitNOFILE) or lower connections_max");
+        spdlog::warn(
+            "out of file descriptors: connections are refused; raise the limit (LimitNOFILE) or lower connections_max");
     }
     if (reserve_fd_ < 0) reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (reserve_fd_ < 0) return false;
@@ -79,7 +81,8 @@ bool shard::room_for_caller(std::int64_t mono_ms) {
     if (mono_ms < accept_again_ms_ || in_pool_ >= settings_.handshakes_max) return false;
     if (pending_count_ < settings_.pending_max) return true;
     connection* oldest = oldest_pending();
-    if (oldest == nullptr || oldest->in_pool || connect_deadlines_.front().at_ms - connect_timeout_ms() + pending_grace_ms > mono_ms) {
+    if (oldest == nullptr || oldest->in_pool ||
+        connect_deadlines_.front().at_ms - connect_timeout_ms() + pending_grace_ms > mono_ms) {
         return false;
     }
     counters_.pending_dropped.add();
@@ -123,8 +126,10 @@ void shard::adopt(int fd, const listener_settings& l) {
     connection& c = *made;
     c.listener = &l;
     c.info.address = std::move(address);
-    if (l.tls) enter(c, stage::handshaking);
-    else identify(c);
+    if (l.tls)
+        enter(c, stage::handshaking);
+    else
+        identify(c);
     connect_deadlines_.push_back({now().mono_ms + connect_timeout_ms(), c.slot, c.generation, c.at});
     arm_read(c);
 }
@@ -155,9 +160,7 @@ void shard::handshake_done(handshake_step& step) {
     c->stream = std::move(step.stream);
     switch (step.result.status) {
     case tls_status::want_read: return arm_read(*c);
-    case tls_status::want_write:
-        c->read_wants_write = true;
-        return arm_write(*c);
+    case tls_status::want_write: c->read_wants_write = true; return arm_write(*c);
     case tls_status::ok: break;
     case tls_status::closed:
     case tls_status::failed:
@@ -170,8 +173,10 @@ void shard::handshake_done(handshake_step& step) {
     if (c->stream.tls().resumed()) counters_.tls_resumed.add();
     enter(*c, stage::first_packet);
     if (!identify(*c)) return destroy(*c);
-    if (c->stream.has_pending()) first_packet_ready(*c);
-    else arm_read(*c);
+    if (c->stream.has_pending())
+        first_packet_ready(*c);
+    else
+        arm_read(*c);
 }
 
 /// Fixes the principal for the life of the connection. False: the certificate names no device.
@@ -189,7 +194,8 @@ bool shard::identify(connection& c) {
     const auto id = certs::identity_of(certificate);
     if (!id) {
         counters_.tls_failed.add();
-        spdlog::warn("{}: the client certificate names no device: neither SAN nor CN is a valid device id", c.info.address);
+        spdlog::warn("{}: the client certificate names no device: neither SAN nor CN is a valid device id",
+                     c.info.address);
         return false;
     }
     auto p = std::make_shared<core::principal>();
@@ -223,8 +229,9 @@ void shard::first_packet_ready(connection& c) {
 /// The first packet is here, or cannot become one: serve it here or hand it to its home shard.
 void shard::place(connection& c, std::string bytes) {
     const auto f = proto::next_frame(bytes, config_.limits.connect_packet_bytes_max);
-    const core::shard_id home =
-        f && config_.shard_count > 1 ? core::route_connect(*f, config_.shard_count).value_or(config_.shard) : config_.shard;
+    const core::shard_id home = f && config_.shard_count > 1
+                                    ? core::route_connect(*f, config_.shard_count).value_or(config_.shard)
+                                    : config_.shard;
     if (home == config_.shard) return serve(c, bytes);
     counters_.moved.add();
     c.watch->release();
@@ -257,8 +264,10 @@ void shard::pass_deadlines(std::int64_t mono_ms) {
         linger_deadlines_.pop_front();
         connection* c = find(d.slot, d.generation);
         if (c == nullptr || c->at != d.applies_to) continue;
-        if (c->at == stage::closing) transport_lost(*c);
-        else destroy(*c);
+        if (c->at == stage::closing)
+            transport_lost(*c);
+        else
+            destroy(*c);
     }
 }
 

@@ -17,25 +17,27 @@ constexpr bool has_output(stage s) noexcept { return s == stage::serving || s ==
 void shard::arm_read(connection& c) {
     if (c.read_armed) return;
     c.read_armed = true;
-    c.watch->async_wait(descriptor::wait_read, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-        connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
-        if (found == nullptr) return;
-        found->read_armed = false;
-        readable(*found); // after an error too: reading says what it is
-    });
+    c.watch->async_wait(
+        descriptor::wait_read, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
+            connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
+            if (found == nullptr) return;
+            found->read_armed = false;
+            readable(*found); // after an error too: reading says what it is
+        });
 }
 
 void shard::arm_write(connection& c) {
     if (c.write_armed) return;
     c.write_armed = true;
-    c.watch->async_wait(descriptor::wait_write, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-        connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
-        if (found == nullptr) return;
-        found->write_armed = false;
-        if (std::exchange(found->read_wants_write, false)) readable(*found);
-        found = find(slot, generation); // reading may have been the end of it
-        if (found != nullptr && has_output(found->at)) flush(*found);
-    });
+    c.watch->async_wait(
+        descriptor::wait_write, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
+            connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
+            if (found == nullptr) return;
+            found->write_armed = false;
+            if (std::exchange(found->read_wants_write, false)) readable(*found);
+            found = find(slot, generation); // reading may have been the end of it
+            if (found != nullptr && has_output(found->at)) flush(*found);
+        });
 }
 
 void shard::readable(connection& c) {
@@ -66,7 +68,8 @@ void shard::read_some(connection& c) {
         budget -= std::min(budget, r.bytes);
         feed(c, {read_buffer_.data(), r.bytes});
         // A short read emptied the socket: the wait finds out about more without another call.
-        if (c.at == stage::serving && r.bytes < read_buffer_.size() && !c.stream.has_pending() && !engine_.paused(c.engine)) {
+        if (c.at == stage::serving && r.bytes < read_buffer_.size() && !c.stream.has_pending() &&
+            !engine_.paused(c.engine)) {
             return arm_read(c);
         }
     }
@@ -81,8 +84,10 @@ void shard::feed(connection& c, std::string_view bytes) {
     }
     c.partial.append(bytes);
     const std::size_t used = engine_.receive(c.engine, c.partial, now());
-    if (used == c.partial.size()) std::string().swap(c.partial); // an idle connection owns no buffer
-    else c.partial.erase(0, used);
+    if (used == c.partial.size())
+        std::string().swap(c.partial); // an idle connection owns no buffer
+    else
+        c.partial.erase(0, used);
 }
 
 void shard::flush_all() {

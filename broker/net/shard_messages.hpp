@@ -42,7 +42,7 @@ struct stop_request {};
 /// The sender has said goodbye to its clients: nothing more comes from them.
 struct peer_stopped {};
 
-using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict, core::local_publish,
-                                   core::direct_delivery, stop_request, peer_stopped>;
+using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict,
+                                   core::local_publish, core::direct_delivery, stop_request, peer_stopped>;
 
 } // namespace fb::net
