@@ -89,7 +89,7 @@ def table(kind, entries):
 def markdown(facts, summary):
     lines = []
     for fact in facts_lines(facts):
-        lines += [fact + "  "]
+        lines += ["- " + fact]
     for kind in FIGURES:
         entries = [e for e in summary if e["kind"] == kind]
         if entries:
