@@ -87,10 +87,10 @@ task<std::optional<problem>> upload::open_file() {
     });
     auto made = co_await std::move(job);
     if (!made.blob) co_return disk_full(made.blob.err().text);
-    file_ = std::make_shared<incoming>(std::move(*made.blob));
     const auto kept = ctx_.config.free_bytes_min;
     if (made.free_bytes < static_cast<std::int64_t>(request_.content_length.value_or(0) + kept))
-        co_return too_little_space(made.free_bytes, kept);
+        co_return too_little_space(made.free_bytes, kept); // the empty file goes with `made`, before the answer
+    file_ = std::make_shared<incoming>(std::move(*made.blob));
     co_return std::nullopt;
 }
 
