@@ -4,6 +4,11 @@ target_compile_definitions(fb_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_
     BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 target_link_libraries(fb_asio PUBLIC Boost::headers Threads::Threads)
 
+# spdlog, too: see cmake/spdlog.cpp.
+add_library(fb_spdlog STATIC ${CMAKE_SOURCE_DIR}/cmake/spdlog.cpp)
+target_compile_definitions(fb_spdlog PUBLIC SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+target_link_libraries(fb_spdlog PUBLIC fmt::fmt Threads::Threads)
+
 add_library(fb_rapidjson INTERFACE)
 target_compile_definitions(fb_rapidjson INTERFACE RAPIDJSON_HAS_STDSTRING=1)
 # RapidJSON's stack grows from a null pointer plus an offset, which clang's sanitizer reports from inlined code of ours.

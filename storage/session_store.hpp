@@ -83,8 +83,10 @@ using session_operation = std::variant<put_session, delete_session, put_subscrip
                                        set_delivery, dequeue, put_received, delete_received, put_retained>;
 
 /// Everything a restart needs, given in this order: sessions, then per session its subscriptions, queue (by sequence)
-/// and received ids; then retained messages. Views in messages are valid during the call unless owner is set.
+/// and received ids; then retained messages. Views in messages are valid during the call unless owner is set. Without
+/// any function only the counters are read.
 struct session_loader {
+    bool empty() const { return !on_session && !on_subscription && !on_queued && !on_received && !on_retained; }
     std::function<void(session_record)> on_session;
     std::function<void(subscription_record)> on_subscription;
     std::function<void(queue_record, const message_record&)> on_queued;

@@ -3,7 +3,6 @@
 // on_local() and on_peer() run on shard threads and only hand over; the broker_port functions run on the FOTA thread.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "broker/app/state_records.hpp"
-#include "broker/app/time_now.hpp"
 #include "broker/app/version.hpp"
 #include "broker/net/listen_socket.hpp"
+#include "broker/net/time_now.hpp"
 #include "certs/identity.hpp"
 #include "storage/open.hpp"
 
@@ -118,7 +118,8 @@ void gateway::make_broker() {
     settings.engine.valid_device_id = [](std::string_view id) { return certs::valid_device_id(id); };
     settings.local_filters = fota_filters();
 
-    // Numbers above everything stored: known before the engines are made, so the store is read once for them.
+    // Numbers above everything stored: the engines need them when they are made, before what is stored can be given to
+    // them.
     restored_ = value_or_throw(session_store_->load({}));
     settings.engine.first_session_number = restored_.session + 1;
     settings.engine.first_message_id = restored_.message + 1;
@@ -135,7 +136,7 @@ void gateway::make_broker() {
 }
 
 void gateway::load_state() {
-    const core::instant now = time_now();
+    const core::instant now = net::time_now();
     std::map<std::uint64_t, core::restored_session> sessions;
     std::map<std::uint64_t, core::message_ptr> messages; // queued in several sessions, one in memory
     std::size_t queued = 0;

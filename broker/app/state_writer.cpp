@@ -6,7 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "broker/app/state_records.hpp"
-#include "broker/app/time_now.hpp"
+#include "broker/net/time_now.hpp"
 
 namespace fb::app {
 namespace {
@@ -84,7 +84,7 @@ bool state_writer::wait_for_work(std::vector<item>& taken) {
 
 /// False when it gave up: nothing later may be written then.
 bool state_writer::commit(const std::vector<item>& taken) {
-    const core::instant now = time_now();
+    const core::instant now = net::time_now();
     std::vector<storage::session_operation> operations;
     for (const item& i : taken) {
         for (const auto& op : i.batch.operations) operations.push_back(to_storage(op, now));

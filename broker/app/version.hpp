@@ -1,8 +1,8 @@
-// The program's version, from the build.
+// The program's version, as CMakeLists.txt says it.
 #pragma once
 
 namespace fb::app {
 
-inline constexpr const char* program_version = "0.1.0";
+inline constexpr const char* program_version = FB_VERSION;
 
 } // namespace fb::app

@@ -2,24 +2,13 @@
 
 #include <algorithm>
 #include <csignal>
-#include <ctime>
 #include <random>
 #include <unistd.h>
 
 #include "broker/net/listen_socket.hpp"
+#include "broker/net/time_now.hpp"
 
 namespace fb::net {
-namespace {
-
-core::instant time_now() {
-    timespec mono{}, wall{};
-    ::clock_gettime(CLOCK_MONOTONIC, &mono);
-    ::clock_gettime(CLOCK_REALTIME, &wall);
-    return {mono.tv_sec * 1000ll + mono.tv_nsec / 1'000'000, wall.tv_sec * 1000ll + wall.tv_nsec / 1'000'000};
-}
-
-} // namespace
-
 broker::broker(broker_settings settings, broker_hooks hooks)
     : settings_(std::move(settings))
     , hooks_(std::move(hooks))

@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <fcntl.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <stdexcept>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "broker/net/time_now.hpp"
 
 namespace fb::net {
 namespace {
@@ -19,12 +20,6 @@ constexpr std::size_t inbox_bytes_high = 64 << 20;
 constexpr std::size_t message_bytes = 1024;  // what one counts beside its payload
 constexpr std::int64_t stop_grace_ms = 2000; // for peers to take our last words
 constexpr std::chrono::milliseconds held_back{5};
-
-std::int64_t clock_ms(clockid_t clock) {
-    timespec t{};
-    ::clock_gettime(clock, &t);
-    return t.tv_sec * 1000ll + t.tv_nsec / 1'000'000;
-}
 
 } // namespace
 
@@ -58,7 +53,7 @@ shard::~shard() {
     if (reserve_fd_ >= 0) ::close(reserve_fd_);
 }
 
-core::instant shard::now() const { return {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)}; }
+core::instant shard::now() const { return time_now(); }
 
 void shard::listen(int fd, const listener_settings& l) {
     listeners_.push_back({descriptor(io_.get_executor(), fd), &l, false});

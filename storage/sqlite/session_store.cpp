@@ -313,7 +313,7 @@ status sqlite_session_store::load_retained(const session_loader& loader) {
 
 result<session_counters> sqlite_session_store::load(const session_loader& loader) {
     auto counters = read_counters(); // first: cleared topics count too
-    if (!counters) return counters;
+    if (!counters || loader.empty()) return counters;
     if (auto removed = remove_orphans(); !removed) return removed.err();
     const auto numbers = load_sessions(loader);
     if (!numbers) return numbers.err();

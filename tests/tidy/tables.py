@@ -47,8 +47,8 @@ THIRD_PARTY = {
     "openssl/": ("OpenSSL::SSL", "OpenSSL::Crypto"),
     "sqlite3.h": ("SQLite::SQLite3",),
     "rapidjson/": ("fb_rapidjson",),
-    "spdlog/": ("spdlog::spdlog",),
-    "fmt/": ("spdlog::spdlog",),
+    "spdlog/": ("fb_spdlog",),
+    "fmt/": ("fb_spdlog",),
     "CLI/": ("CLI11::CLI11",),
     "toml++/": ("tomlplusplus::tomlplusplus",),
 }

@@ -5,7 +5,7 @@
 
 #include "broker/core/clock.hpp"
 
-namespace fb::app {
+namespace fb::net {
 
 inline core::instant time_now() {
     timespec mono{}, wall{};
@@ -14,4 +14,4 @@ inline core::instant time_now() {
     return {mono.tv_sec * 1000ll + mono.tv_nsec / 1'000'000, wall.tv_sec * 1000ll + wall.tv_nsec / 1'000'000};
 }
 
-} // namespace fb::app
+} // namespace fb::net
