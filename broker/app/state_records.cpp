@@ -173,8 +173,8 @@ delivery to_delivery(const storage::queue_record& q, message_ptr message) {
               : q.state == storage::delivery_state::sent ? delivery_phase::sent
                                                          : delivery_phase::released;
     if (!q.subscription_ids.empty()) {
-        auto ids = boost::intrusive_ptr<match_list>(new match_list);
-        ids->subscription_ids = q.subscription_ids;
+        auto ids = boost::intrusive_ptr<id_list>(new id_list);
+        ids->ids = q.subscription_ids;
         d.ids = {ids, 0, static_cast<std::uint32_t>(q.subscription_ids.size())};
     }
     return d;

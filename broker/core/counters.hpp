@@ -32,6 +32,7 @@ struct counters {
     counter crossings_sent;      // to other shards
     counter dropped_slow_reader; // QoS 0 to a reader that is too slow
     counter dropped_queue_full;  // QoS 1 and 2 to a full session queue
+    counter dropped_no_member;   // nobody of a shared subscription could take it
     counter dropped_expired;
     counter dropped_too_large; // larger than the client's Maximum Packet Size
     counter retained_refused;  // the retained store is full

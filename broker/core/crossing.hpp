@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "broker/core/handles.hpp"
 #include "broker/core/message.hpp"
@@ -31,11 +32,30 @@ struct routed {
     bool own = false; // sent by the receiving shard itself
 };
 
+/// Where a delivery was stored before it went to another session: its row goes in the commit that has the new one.
+struct stored_row {
+    std::uint64_t session = 0; // number; 0: nowhere
+    std::uint64_t sequence = 0;
+};
+
+/// Deliver to one member of a shared subscription, who lives on the receiving shard. One that cannot take it (any more)
+/// is passed over, and that shard chooses the next. With a token: whoever has it last answers part_done.
+struct share_routed {
+    message_ptr message;
+    share_group_ptr group;
+    share_member_ptr member;
+    std::vector<share_member_ptr> passed_over;
+    bool live_only = false;
+    bool own = false; // sent by the receiving shard itself
+    ack_token token;
+    stored_row before;
+};
+
 struct part_done {
     ack_token token;
 };
 
-using crossing = std::variant<routed, part_done>;
+using crossing = std::variant<routed, share_routed, part_done>;
 
 /// Puts a crossing into a shard's inbox. Must not block: it is called under a stripe of the retained store.
 class crossing_port {

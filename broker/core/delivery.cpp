@@ -39,17 +39,20 @@ void engine::deliver_at_most_once(session& s, delivery d) {
         o.backlog.pop_front(); // the oldest: for a slow reader the newest value counts
         counters_.dropped_slow_reader.add();
     }
+    update_share_state(s);
 }
 
 // --- QoS 1 and 2 ---
 
+bool engine::queue_full(const outgoing& o, const message& m) const {
+    const limits& l = config_.limits;
+    return o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + m.bytes() > l.queued_bytes_max;
+}
+
 /// Queues `d`, and starts it when the window is open. True when the publisher must wait for this turn's commit.
 bool engine::enqueue(session& s, delivery d, durability kept) {
     outgoing& o = out_of(s);
-    const limits& l = config_.limits;
-    const bool full =
-        o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + d.message->bytes() > l.queued_bytes_max;
-    if (full) { // refuses this session's newest message and disturbs nobody else
+    if (queue_full(o, *d.message)) { // refuses this session's newest message and disturbs nobody else
         counters_.dropped_queue_full.add();
         return false;
     }
@@ -63,6 +66,7 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
         o.waiting_bytes += d.message->bytes();
         o.waiting.push_back(std::move(d));
         if (c != nullptr) pump(s);
+        update_share_state(s);
         return strict;
     }
     o.inflight_bytes += d.message->bytes();
@@ -146,6 +150,7 @@ void engine::pump(session& s) {
         o.backlog_bytes -= d.message->bytes();
         append_publish(*c, d);
     }
+    update_share_state(s);
 }
 
 /// Ids go round; only when the oldest in flight is as old as a whole round can a new one collide.

@@ -213,6 +213,8 @@ void engine::on_crossed(crossing what, const instant& now) {
             commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
         else
             crossings_.send(r->token.session.shard, part_done{r->token});
+    } else if (auto* share = std::get_if<share_routed>(&what)) {
+        on_share_routed(std::move(*share));
     } else {
         part_finished(std::get<part_done>(what).token, proto::reason_code::success, {});
     }

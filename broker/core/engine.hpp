@@ -252,6 +252,8 @@ class engine {
     void on_subscribe(connection& c, const proto::frame& f);
     void on_unsubscribe(connection& c, const proto::frame& f);
     proto::reason_code subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id);
+    void enter_index(session& s, subscription& sub);
+    void leave_index(session& s, const subscription& sub);
     void send_retained(session& s, const subscription& sub);
 
     // routing.cpp: one publication to everybody who wants it
@@ -267,6 +269,20 @@ class engine {
     std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
                                 const ack_token& token);
     durability durability_of(std::string_view topic) const;
+
+    // shared_delivery.cpp: one message to one member of each shared subscription
+    enum class share_result : std::uint8_t { refused, taken, stored };
+    void deliver_shares(const message_ptr& m, const match_list& list, const ack_token& token, bool live_only,
+                        route_outcome& result);
+    bool give(share_routed r, const share_members& members, bool& away);
+    share_result take_share(const share_routed& r);
+    void on_share_routed(share_routed r);
+    share_member_ptr choose(const share_routed& r, const share_members& members) const;
+    void update_share_state(session& s);
+    void hand_over_unsent(session& s);
+    void hand_over_rest(session& s);
+    void hand_over(const session& s, const delivery& d);
+    bool queue_full(const outgoing& o, const message& m) const;
 
     // delivery.cpp: one message to one session
     outgoing& out_of(session& s);

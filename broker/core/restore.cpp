@@ -24,8 +24,9 @@ void engine::restore(restored_session r, const instant& now) {
     counters_.sessions.add();
 
     s.subscriptions = std::move(r.subscriptions);
-    for (const subscription& sub : s.subscriptions) {
-        shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, true});
+    for (subscription& sub : s.subscriptions) {
+        enter_index(s, sub);
+        if (sub.member) ++s.share_count;
     }
     for (delivery& d : r.queue) {
         s.last_sequence = std::max(s.last_sequence, d.sequence);

@@ -50,7 +50,8 @@ engine::route_outcome engine::route(const message_ptr& m, const peer_reference* 
         shared_.retained.store(m, under_stripe);
         if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
     }
-    result.matched = !list->entries.empty();
+    if (!list->shares.empty()) deliver_shares(m, *list, token, live_only, result);
+    result.matched = !list->entries.empty() || !list->shares.empty();
     result.parts = static_cast<std::uint16_t>(result.parts + deliver_local(m, *list, from, token));
     return result;
 }
@@ -107,7 +108,7 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
     d.quality = proto::min(m->quality(), e.quality); // v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6]
     d.retain = m->retain() && e.retain_as_published; // v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9]
     d.live_only = live_only;
-    if (e.id_count != 0) d.ids = {match_list_ptr(&list), e.first_id, e.id_count};
+    if (e.id_count != 0) d.ids = {list.ids, e.first_id, e.id_count};
     if (e.some_no_local && m->publisher() == s->number) { // v5[MQTT-3.8.3-3]
         if (e.no_local || !merge_without_no_local(*s, d)) return false;
     }
@@ -136,12 +137,12 @@ bool engine::merge_without_no_local(const session& s, delivery& d) const {
 
 /// The identifiers of the session's own matching subscriptions, for what does not come from the index.
 void engine::add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const {
-    auto ids = boost::intrusive_ptr<match_list>(new match_list);
+    auto ids = boost::intrusive_ptr<id_list>(new id_list);
     for (const subscription& sub : s.subscriptions) {
         if (sub.id == 0 || (skip_no_local && sub.options.no_local)) continue;
-        if (proto::topic_matches(sub.filter, d.message->topic())) ids->subscription_ids.push_back(sub.id);
+        if (proto::topic_matches(sub.filter, d.message->topic())) ids->ids.push_back(sub.id);
     }
-    const auto count = static_cast<std::uint32_t>(ids->subscription_ids.size());
+    const auto count = static_cast<std::uint32_t>(ids->ids.size());
     d.ids = count != 0 ? id_range{ids, 0, count} : id_range{};
 }
 

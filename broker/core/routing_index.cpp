@@ -1,6 +1,7 @@
 #include "broker/core/routing_index.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <tuple>
 
@@ -23,7 +24,7 @@ bool wild_in_two_levels(std::string_view filter) noexcept {
     return two_levels(filter).find_first_of("+#") != std::string_view::npos;
 }
 
-void merge(match_list& list, const subscriber& s) {
+void merge(match_list& list, std::vector<std::uint32_t>& ids, const subscriber& s) {
     if (!list.entries.empty() && list.entries.back().session == s.session) {
         match_entry& e = list.entries.back();
         e.quality = std::max(e.quality, s.options.maximum_qos);
@@ -38,11 +39,11 @@ void merge(match_list& list, const subscriber& s) {
         e.retain_as_published = s.options.retain_as_published;
         e.no_local = e.some_no_local = s.options.no_local;
         e.durable = s.durable;
-        e.first_id = static_cast<std::uint32_t>(list.subscription_ids.size());
+        e.first_id = static_cast<std::uint32_t>(ids.size());
         list.entries.push_back(e);
     }
     if (s.subscription_id != 0) { // v5[MQTT-3.3.4-3] one identifier, v5[MQTT-3.3.4-4] all of them
-        list.subscription_ids.push_back(s.subscription_id);
+        ids.push_back(s.subscription_id);
         ++list.entries.back().id_count;
     }
 }
@@ -124,7 +125,7 @@ routing_index::node_id routing_index::find_or_make(std::string_view filter, bool
 void routing_index::prune(node_id id) {
     while (id != root) {
         node& n = nodes_[id];
-        if (!n.here.empty() || !n.rest.empty() || n.children != 0) return;
+        if (!n.here.empty() || !n.rest.empty() || n.shares || n.children != 0) return;
         const node_id parent = n.parent;
         if (n.level == "+")
             nodes_[parent].plus = 0;
@@ -162,10 +163,86 @@ void routing_index::unsubscribe(std::string_view filter, const session_handle& w
     raise_version(filter);
 }
 
-void routing_index::collect(std::string_view topic, std::vector<const subscriber*>& out) const {
-    const auto add = [&](const std::vector<subscriber>& list) {
-        for (const subscriber& s : list) out.push_back(&s);
-    };
+share_member_ptr routing_index::join(const proto::share& where, const subscriber& who, share_state now) {
+    share_member_ptr member(new share_member);
+    member->session = who.session;
+    member->options = who.options;
+    member->durable = who.durable;
+    member->state.store(now, std::memory_order_relaxed);
+    if (who.subscription_id != 0) {
+        auto ids = boost::intrusive_ptr<id_list>(new id_list);
+        ids->ids.push_back(who.subscription_id);
+        member->ids = std::move(ids);
+    }
+    {
+        std::unique_lock lock(mutex_);
+        bool rest = false;
+        node& n = nodes_[find_or_make(where.filter, true, rest)];
+        if (!n.shares) n.shares = std::make_unique<node_shares>();
+        auto& groups = rest ? n.shares->rest : n.shares->here;
+        auto at = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g->name == where.group; });
+        if (at == groups.end()) {
+            at = groups.insert(groups.end(), share_group_ptr(new share_group));
+            (*at)->name = where.group;
+            (*at)->members = share_members_ptr(new share_members);
+        }
+        if (!remove_member(**at, who.session)) count_.fetch_add(1, std::memory_order_relaxed);
+        auto members = boost::intrusive_ptr<share_members>(new share_members(*(*at)->members));
+        members->all.push_back(member);
+        (*at)->members = std::move(members);
+    }
+    raise_version(where.filter);
+    return member;
+}
+
+void routing_index::leave(const proto::share& where, const session_handle& who) {
+    {
+        std::unique_lock lock(mutex_);
+        bool rest = false;
+        const node_id id = find_or_make(where.filter, false, rest);
+        if (id == 0 || !nodes_[id].shares) return;
+        node_shares& shares = *nodes_[id].shares;
+        auto& groups = rest ? shares.rest : shares.here;
+        const auto at =
+            std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g->name == where.group; });
+        if (at == groups.end() || !remove_member(**at, who)) return;
+        count_.fetch_sub(1, std::memory_order_relaxed);
+        if ((*at)->members->all.empty()) groups.erase(at);
+        if (shares.here.empty() && shares.rest.empty()) nodes_[id].shares.reset();
+        prune(id);
+    }
+    raise_version(where.filter);
+}
+
+/// Lists that were handed out stay as they were.
+bool routing_index::remove_member(share_group& group, const session_handle& who) {
+    const auto is_it = [&](const share_member_ptr& m) { return m->session == who; };
+    const auto& all = group.members->all;
+    if (std::none_of(all.begin(), all.end(), is_it)) return false;
+    auto members = boost::intrusive_ptr<share_members>(new share_members);
+    std::remove_copy_if(all.begin(), all.end(), std::back_inserter(members->all), is_it);
+    group.members = std::move(members);
+    return true;
+}
+
+share_members_ptr routing_index::members_of(const share_group& group) const {
+    const std::shared_lock lock(mutex_);
+    return group.members;
+}
+
+void routing_index::add_here(const node& n, matches& out) const {
+    for (const subscriber& s : n.here) out.plain.push_back(&s);
+    if (!n.shares) return;
+    for (const share_group_ptr& g : n.shares->here) out.shared.push_back(g.get());
+}
+
+void routing_index::add_rest(const node& n, matches& out) const {
+    for (const subscriber& s : n.rest) out.plain.push_back(&s);
+    if (!n.shares) return;
+    for (const share_group_ptr& g : n.shares->rest) out.shared.push_back(g.get());
+}
+
+void routing_index::collect(std::string_view topic, matches& out) const {
     // Breadth first with two node lists instead of recursion: a topic of many levels costs no stack (CVE-2019-11779).
     std::vector<node_id> at{root}, next;
     const bool hidden = topic.starts_with('$'); // v5[MQTT-4.7.2-1] v311[MQTT-4.7.2-1]
@@ -175,7 +252,7 @@ void routing_index::collect(std::string_view topic, std::vector<const subscriber
         next.clear();
         for (node_id id : at) {
             const bool wild = !(first && hidden);
-            if (wild) add(nodes_[id].rest);
+            if (wild) add_rest(nodes_[id], out);
             if (const node_id child = find_child(id, level)) next.push_back(child);
             if (wild && nodes_[id].plus != 0) next.push_back(nodes_[id].plus);
         }
@@ -184,24 +261,30 @@ void routing_index::collect(std::string_view topic, std::vector<const subscriber
         if (at.empty()) return;
     }
     for (node_id id : at) {
-        add(nodes_[id].here);
-        add(nodes_[id].rest); // "sport/#" also matches "sport" (v5 4.7.1.2)
+        add_here(nodes_[id], out);
+        add_rest(nodes_[id], out); // "sport/#" also matches "sport" (v5 4.7.1.2)
     }
 }
 
 match_list_ptr routing_index::match(std::string_view topic) const {
     auto list = boost::intrusive_ptr<match_list>(new match_list);
-    std::vector<const subscriber*> found;
+    matches found;
     std::shared_lock lock(mutex_);
     collect(topic, found);
-    std::stable_sort(found.begin(), found.end(), [](const subscriber* a, const subscriber* b) {
+    std::stable_sort(found.plain.begin(), found.plain.end(), [](const subscriber* a, const subscriber* b) {
         return std::tie(a->session.shard, a->session.slot, a->session.generation) <
                std::tie(b->session.shard, b->session.slot, b->session.generation);
     });
-    list->entries.reserve(found.size());
-    for (const subscriber* s : found) merge(*list, *s);
+    list->entries.reserve(found.plain.size());
+    auto ids = boost::intrusive_ptr<id_list>(new id_list);
+    for (const subscriber* s : found.plain) merge(*list, ids->ids, *s);
+    if (!ids->ids.empty()) list->ids = std::move(ids);
+    for (share_group* g : found.shared) list->shares.push_back({g, g->members});
     return list;
 }
+
+/// What a list counts in the cache.
+std::size_t match_cache::weight(const match_list& list) noexcept { return list.entries.size() + list.shares.size(); }
 
 const match_list_ptr& match_cache::lookup(std::string_view topic) {
     const std::uint64_t version = index_.version(topic); // read before matching: invariant (3)
@@ -214,10 +297,10 @@ const match_list_ptr& match_cache::lookup(std::string_view topic) {
         }
         it = entries_.emplace(std::string(topic), entry{}).first;
     } else {
-        held_ -= it->second.list->entries.size();
+        held_ -= weight(*it->second.list);
     }
     it->second = entry{version, index_.match(topic)};
-    held_ += it->second.list->entries.size();
+    held_ += weight(*it->second.list);
     return it->second.list;
 }
 

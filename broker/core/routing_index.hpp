@@ -16,13 +16,16 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <memory>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "broker/core/handles.hpp"
+#include "broker/core/share_group.hpp"
 #include "proto/packets.hpp"
+#include "proto/topic.hpp"
 
 namespace fb::core {
 
@@ -42,13 +45,20 @@ struct match_entry {
     bool no_local = false;      // every matching subscription says so
     bool some_no_local = false; // some do: the publisher itself needs a closer look
     bool durable = false;
-    std::uint32_t first_id = 0; // into match_list::subscription_ids
+    std::uint32_t first_id = 0; // into match_list::ids
     std::uint32_t id_count = 0;
+};
+
+/// A shared subscription that matches, with its members when the list was made.
+struct match_share {
+    share_group_ptr group;
+    share_members_ptr members;
 };
 
 struct match_list : boost::intrusive_ref_counter<match_list, boost::thread_safe_counter> {
     std::vector<match_entry> entries;
-    std::vector<std::uint32_t> subscription_ids;
+    std::vector<match_share> shares;
+    id_list_ptr ids; // null: none of the entries has any
 };
 using match_list_ptr = boost::intrusive_ptr<const match_list>;
 
@@ -62,6 +72,13 @@ class routing_index {
     /// Adds or replaces the subscription of that session to that filter. REQUIRES: a valid filter.
     void subscribe(std::string_view filter, const subscriber& who);
     void unsubscribe(std::string_view filter, const session_handle& who);
+
+    /// The same for shared subscriptions, which count as another kind of subscription to the same filter
+    /// (v5[MQTT-4.8.2-3]). The caller keeps the member's state up to date; `now` is where it begins.
+    share_member_ptr join(const proto::share& where, const subscriber& who, share_state now);
+    void leave(const proto::share& where, const session_handle& who);
+    /// Who belongs to it at this moment.
+    share_members_ptr members_of(const share_group& group) const;
 
     match_list_ptr match(std::string_view topic) const;
     std::uint64_t version(std::string_view topic) const noexcept;
@@ -96,10 +113,14 @@ class routing_index {
             return a.parent == b.parent && std::string_view(a.level) == std::string_view(b.level);
         }
     };
+    struct node_shares {
+        std::vector<share_group_ptr> here, rest;
+    };
     /// '+' is an edge of that name (a topic's level cannot be "+"), '#' is kept as a list of its own.
     struct node {
         std::vector<subscriber> here; // filters that end at this node
         std::vector<subscriber> rest; // filters that go on with '#'
+        std::unique_ptr<node_shares> shares;
         node_id parent = 0;
         std::uint32_t children = 0;
         node_id plus = 0; // child over '+', 0: none
@@ -110,7 +131,14 @@ class routing_index {
     node_id make_child(node_id parent, std::string_view level);
     node_id find_or_make(std::string_view filter, bool make, bool& rest);
     void prune(node_id id);
-    void collect(std::string_view topic, std::vector<const subscriber*>& out) const;
+    struct matches {
+        std::vector<const subscriber*> plain;
+        std::vector<share_group*> shared;
+    };
+    void collect(std::string_view topic, matches& out) const;
+    void add_here(const node& n, matches& out) const;
+    void add_rest(const node& n, matches& out) const;
+    bool remove_member(share_group& group, const session_handle& who);
     void raise_version(std::string_view filter) noexcept;
 
     static constexpr std::size_t version_count = 256;
@@ -143,6 +171,8 @@ class match_cache {
         using is_transparent = void;
         std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
     };
+    static std::size_t weight(const match_list& list) noexcept;
+
     const routing_index& index_;
     std::size_t entries_max_;
     std::size_t held_ = 0; // match entries of all lists

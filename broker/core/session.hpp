@@ -24,20 +24,22 @@ struct subscription {
     std::string filter;
     proto::subscription_options options;
     std::uint32_t id = 0;
+    share_member_ptr member{}; // of "$share/...": what the other shards see of us
 };
 
-/// The subscription identifiers that go along with a delivery: a part of a (shared) match list.
+/// The subscription identifiers that go along with a delivery: a part of a list that others may share.
 struct id_range {
-    match_list_ptr owner;
+    id_list_ptr owner;
     std::uint32_t first = 0;
     std::uint32_t count = 0;
-    const std::uint32_t* data() const noexcept { return count == 0 ? nullptr : owner->subscription_ids.data() + first; }
+    const std::uint32_t* data() const noexcept { return count == 0 ? nullptr : owner->ids.data() + first; }
 };
 
 /// One message on its way to one session.
 struct delivery {
     message_ptr message;
     id_range ids;
+    share_group_ptr share;           // came through it: another member may get it instead
     std::uint64_t sequence = 0;      // order within the session, and the key in the state store
     std::uint64_t commit_serial = 0; // what comes next must wait for this commit; 0: nothing
     std::uint64_t send_number = 0;   // running number of packet ids handed out: tells whether ids may collide
@@ -94,9 +96,11 @@ struct session_will {
 
 struct session {
     std::uint32_t slot = 0;
-    std::uint32_t generation = 0; // of the slot
-    bool live = false;            // a free slot otherwise
-    std::uint64_t number = 0;     // in the state store, never reused
+    std::uint32_t generation = 0;  // of the slot
+    bool live = false;             // a free slot otherwise
+    std::uint32_t share_count = 0; // subscriptions that are shared
+    share_state state = share_state::offline;
+    std::uint64_t number = 0; // in the state store, never reused
     std::string client_id;
     std::string identity;
     principal_ptr who;

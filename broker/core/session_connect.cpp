@@ -206,9 +206,7 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
         s.will->delay_s = p.last_will->delay_s;
     }
     if (was_durable != s.durable()) {
-        for (const subscription& sub : s.subscriptions) {
-            shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
-        }
+        for (subscription& sub : s.subscriptions) enter_index(s, sub);
     }
     if (s.durable())
         persist_session(s, false);
@@ -254,7 +252,6 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
         q.receive_maximum = l.receive_maximum;
         q.maximum_packet_size = l.packet_bytes_max;
         q.topic_alias_maximum = l.topic_alias_in_max;
-        q.shared_subscription_available = false;
         if (assigned) q.assigned_client_identifier = s.client_id; // v5[MQTT-3.2.2-16]
         if (l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)) {
             q.server_keep_alive_s = l.keep_alive_max_s; // v5[MQTT-3.2.2-21]
@@ -269,6 +266,7 @@ void engine::begin_serving(connection& c, session& s) {
     announce(s);
     redeliver(c, s); // v5[MQTT-4.4.0-1] v311[MQTT-4.4.0-1]
     pump(s);
+    update_share_state(s);
 }
 
 void engine::announce(session& s) {

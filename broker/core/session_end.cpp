@@ -40,6 +40,7 @@ void engine::detach(connection& c, bool will_goes) {
     counters_.connections.sub();
     shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
     s.connection = {};
+    update_share_state(s);
     if (s.in) keep_unfinished(s);
     if (s.out) {
         auto& o = *s.out;
@@ -53,6 +54,7 @@ void engine::detach(connection& c, bool will_goes) {
             if (d.live_only) o.waiting_bytes -= d.message->bytes();
             return d.live_only;
         });
+        hand_over_unsent(s);
         if (o.inflight.empty() && o.waiting.empty()) s.out.reset();
     }
     if (!will_goes || !served) s.will.reset();
@@ -87,7 +89,8 @@ void engine::publish_will(session& s) {
 
 void engine::end_session(session& s) {
     if (s.will) publish_will(s); // v5 3.1.3.2.2: at the latest when the session ends
-    for (const subscription& sub : s.subscriptions) shared_.index.unsubscribe(sub.filter, handle_of(s));
+    for (const subscription& sub : s.subscriptions) leave_index(s, sub);
+    hand_over_rest(s);
     if (s.durable()) persist(persist::delete_session{s.number}, false);
     by_client_id_.erase(by_client_id_.find(s.client_id));
     shared_.counts.sessions.fetch_sub(1, std::memory_order_relaxed);

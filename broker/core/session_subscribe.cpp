@@ -32,11 +32,12 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
 proto::reason_code engine::subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id) {
     using proto::reason_code;
     const limits& l = config_.limits;
-    if (proto::is_share(r.filter)) return reason_code::shared_subscriptions_not_supported;
+    const auto share = proto::parse_share(r.filter);
+    const std::string_view filter = share ? share->filter : r.filter;
     if (r.filter.size() > l.topic_bytes_max || proto::topic_levels(r.filter) > l.topic_levels_max) {
         return reason_code::topic_filter_invalid;
     }
-    if (!config_.acl.may_subscribe(*c.info.who, r.filter)) return reason_code::not_authorized;
+    if (!config_.acl.may_subscribe(*c.info.who, filter)) return reason_code::not_authorized;
     const auto known = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
                                     [&](const subscription& x) { return x.filter == r.filter; });
     const bool is_new = known == s.subscriptions.end();
@@ -46,16 +47,37 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     sub.filter = r.filter;
     sub.options = r.options;
     sub.id = id;
-    shared_.index.subscribe(sub.filter, {handle_of(s), sub.options, sub.id, s.durable()});
+    if (is_new && share) {
+        ++s.share_count;
+        update_share_state(s);
+    }
+    enter_index(s, sub);
     if (s.durable()) persist(persist::put_subscription{s.number, sub.filter, sub.options, sub.id}, true);
     effects_.peers.push_back({effects_.next_order++, peer_event::kind::subscribed, reference_of(s), sub.filter});
 
     const bool wants_retained =
-        sub.options.retained == proto::retain_handling::send ||                  // v5[MQTT-3.3.1-9]
-        (sub.options.retained == proto::retain_handling::send_if_new && is_new); // v5[MQTT-3.3.1-10]
-    if (wants_retained) send_retained(s, sub);                                   // never: v5[MQTT-3.3.1-11]
+        !share &&                                                // v5 4.8.2: a shared subscription gets none
+        (sub.options.retained == proto::retain_handling::send || // v5[MQTT-3.3.1-9]
+         (sub.options.retained == proto::retain_handling::send_if_new && is_new)); // v5[MQTT-3.3.1-10]
+    if (wants_retained) send_retained(s, sub);                                     // never: v5[MQTT-3.3.1-11]
     return static_cast<reason_code>(
         static_cast<std::uint8_t>(sub.options.maximum_qos)); // v5[MQTT-3.8.4-7] v311[MQTT-3.8.4-6]
+}
+
+/// Adds or replaces it where publications look.
+void engine::enter_index(session& s, subscription& sub) {
+    const subscriber who{handle_of(s), sub.options, sub.id, s.durable()};
+    if (const auto share = proto::parse_share(sub.filter))
+        sub.member = shared_.index.join(*share, who, s.state);
+    else
+        shared_.index.subscribe(sub.filter, who);
+}
+
+void engine::leave_index(session& s, const subscription& sub) {
+    if (const auto share = proto::parse_share(sub.filter)) // v5[MQTT-3.10.4-1]: only this one, not its group
+        shared_.index.leave(*share, handle_of(s));
+    else
+        shared_.index.unsubscribe(sub.filter, handle_of(s));
 }
 
 void engine::send_retained(session& s, const subscription& sub) {
@@ -63,8 +85,8 @@ void engine::send_retained(session& s, const subscription& sub) {
     for (const message_ptr& m : shared_.retained.match(sub.filter, now_.mono_ms)) {
         if (sub.options.no_local && m->publisher() == s.number) continue;
         if (sub.id != 0 && !ids.owner) {
-            auto own = boost::intrusive_ptr<match_list>(new match_list);
-            own->subscription_ids.push_back(sub.id);
+            auto own = boost::intrusive_ptr<id_list>(new id_list);
+            own->ids.push_back(sub.id);
             ids = {own, 0, 1};
         }
         delivery d;
@@ -93,7 +115,8 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
             a.reasons.push_back(proto::reason_code::no_subscription_existed); // v5[MQTT-3.11.3-1]: in their order
             continue;
         }
-        shared_.index.unsubscribe(at->filter, handle_of(s)); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
+        leave_index(s, *at); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
+        if (at->member) --s.share_count;
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
         effects_.peers.push_back(
             {effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});

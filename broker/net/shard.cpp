@@ -67,7 +67,10 @@ void shard::start() {
 void shard::post(shard_message m) {
     std::size_t bytes = message_bytes;
     if (const auto* crossing = std::get_if<core::crossing>(&m)) {
-        if (const auto* routed = std::get_if<core::routed>(crossing)) bytes += routed->message->payload().size();
+        if (const auto* routed = std::get_if<core::routed>(crossing))
+            bytes += routed->message->payload().size();
+        else if (const auto* share = std::get_if<core::share_routed>(crossing))
+            bytes += share->message->payload().size();
     } else if (const auto* direct = std::get_if<core::direct_delivery>(&m)) {
         bytes += direct->payload.size();
     }

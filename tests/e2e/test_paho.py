@@ -37,9 +37,17 @@ class WithPaho(Case):
         again = self.paho(self.b, "sleeper", clean=False, expiry_s=600)
         self.assertEqual(again.receive().payload, b"fresh")
 
-    def test_a_shared_subscription_is_refused_by_its_own_reason(self):
-        c = self.paho(self.b)
-        self.assertEqual(c.subscribe("$share/g/jobs", "jobs"), [0x9E, 1])
+    def test_a_shared_subscription_gives_each_message_to_one_member(self):
+        members = [self.paho(self.b) for _ in range(3)]
+        for member in members:
+            self.assertEqual(member.subscribe("$share/g/jobs", "end"), [1, 1])
+        publisher = self.paho(self.b)
+        sent = [b"%d" % i for i in range(12)]
+        for payload in sent:
+            publisher.publish("jobs", payload)
+        got = [[m.payload for m in member.nothing_before("end")] for member in members]
+        self.assertEqual(sorted(p for part in got for p in part), sorted(sent))
+        self.assertTrue(all(got), "everybody has a share")
 
     def test_no_local_and_retain_handling_are_honoured(self):
         c = self.paho(self.b)

@@ -109,8 +109,8 @@ class model_store {
         core::delivery d;
         d.message = row.message;
         if (!row.subscription_ids.empty()) {
-            auto ids = boost::intrusive_ptr<core::match_list>(new core::match_list);
-            ids->subscription_ids = row.subscription_ids;
+            auto ids = boost::intrusive_ptr<core::id_list>(new core::id_list);
+            ids->ids = row.subscription_ids;
             d.ids = {ids, 0, static_cast<std::uint32_t>(row.subscription_ids.size())};
         }
         d.sequence = row.sequence;

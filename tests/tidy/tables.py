@@ -8,6 +8,7 @@ THREADS = {
     "broker/core/message": "a message is immutable and counted; sessions on several shards share it",
     "broker/core/retained": "shared structure 2 of 2: stripes with a lock each",
     "broker/core/routing_index": "shared structure 1 of 2: read by all shards on a cache miss",
+    "broker/core/share_group": "part of routing_index: whose turn it is, and who could take a message",
     "broker/net/address_counts": "connections per peer address, over all shards",
     "broker/net/handshake_pool": "TLS handshakes off the shards",
     "broker/net/inbox": "what other threads hand to a shard",

@@ -304,7 +304,7 @@ TEST_CASE("CONNACK tells the gateway's limits and the time") {
     CHECK(k.properties.receive_maximum == core::limits{}.receive_maximum);
     CHECK(k.properties.maximum_packet_size == core::limits{}.packet_bytes_max);
     CHECK(k.properties.topic_alias_maximum == core::limits{}.topic_alias_in_max);
-    CHECK(k.properties.shared_subscription_available == false);
+    CHECK(k.properties.shared_subscription_available.value_or(true));
     CHECK(k.properties.user.find("time") == "2026-11-22T10:00:00Z");
 }
 

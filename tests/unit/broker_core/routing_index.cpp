@@ -69,8 +69,8 @@ void check_against(const model& subscriptions, const match_list& list, std::stri
         CHECK(e.no_local == x.no_local);
         CHECK(e.some_no_local == x.some_no_local);
         CHECK(e.durable == x.durable);
-        std::vector<std::uint32_t> found(list.subscription_ids.begin() + e.first_id,
-                                         list.subscription_ids.begin() + e.first_id + e.id_count);
+        std::vector<std::uint32_t> found;
+        for (std::uint32_t i = 0; i < e.id_count; ++i) found.push_back(list.ids->ids.at(e.first_id + i));
         std::sort(found.begin(), found.end());
         std::sort(ids[e.session].begin(), ids[e.session].end());
         CHECK(found == ids[e.session]);
