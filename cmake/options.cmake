@@ -22,6 +22,8 @@ if(FB_SANITIZE)
 endif()
 if(FB_SANITIZE STREQUAL "thread")
     add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>) # Asio's fences, which are not what orders its threads
+    link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:fb_tsan>>)
+    add_library(fb_tsan OBJECT ${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.cpp)
 endif()
 if(FB_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
