@@ -1,5 +1,6 @@
 #include "certs/digest.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <openssl/crypto.h>
@@ -18,6 +19,7 @@ const EVP_MD* algorithm(digest_kind kind) {
     switch (kind) {
     case digest_kind::sha1: return EVP_sha1();
     case digest_kind::md5: return EVP_md5();
+    case digest_kind::sha512: return EVP_sha512();
     case digest_kind::sha256: break;
     }
     return EVP_sha256();
@@ -48,12 +50,15 @@ void digest::update(std::string_view bytes) {
     require(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1, "digest");
 }
 
-std::string digest::finish_hex() {
-    std::array<char, EVP_MAX_MD_SIZE> out;
+std::string digest::finish() {
+    std::string out(EVP_MAX_MD_SIZE, '\0');
     unsigned int size = 0;
     require(EVP_DigestFinal_ex(context_, reinterpret_cast<unsigned char*>(out.data()), &size) == 1, "digest");
-    return to_hex({out.data(), size});
+    out.resize(size);
+    return out;
 }
+
+std::string digest::finish_hex() { return to_hex(finish()); }
 
 std::string sha256_hex(std::string_view bytes) {
     digest sum(digest_kind::sha256);
@@ -71,10 +76,40 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     return out;
 }
 
-std::string base64url(std::string_view bytes) {
+std::string base64(std::string_view bytes) {
     std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0'); // EVP_EncodeBlock ends it with a NUL
     out.resize(
         EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), raw(bytes), static_cast<int>(bytes.size())));
+    return out;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+    const auto valid = [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+    };
+    const std::string_view digits = text.substr(0, text.size() - padding);
+    if (text.empty() || text.size() % 4 != 0 || !std::all_of(digits.begin(), digits.end(), valid)) return std::nullopt;
+    std::string out(text.size() / 4 * 3, '\0'); // EVP_DecodeBlock pads with NULs
+    const int size =
+        EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), raw(text), static_cast<int>(text.size()));
+    if (size < 0) return std::nullopt;
+    out.resize(static_cast<std::size_t>(size) - padding);
+    return out;
+}
+
+std::string pbkdf2(digest_kind kind, std::string_view password, std::string_view salt, unsigned iterations,
+                   std::size_t count) {
+    std::string out(count, '\0');
+    require(PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), raw(salt),
+                              static_cast<int>(salt.size()), static_cast<int>(iterations), algorithm(kind),
+                              static_cast<int>(count), reinterpret_cast<unsigned char*>(out.data())) == 1,
+            "PBKDF2");
+    return out;
+}
+
+std::string base64url(std::string_view bytes) {
+    std::string out = base64(bytes);
     while (!out.empty() && out.back() == '=') out.pop_back();
     for (char& c : out) {
         if (c == '+') c = '-';

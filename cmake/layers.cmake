@@ -8,11 +8,12 @@ set(FB_LAYERS
     "storage_sqlite : storage                                    | SQLite::SQLite3"
     "storage_memory : storage                                    |"
     "broker_core    : proto                                      | Boost::headers"
+    "broker_auth    : broker_core proto certs                    |"
     "tls_stream     : certs                                      | fb_asio OpenSSL::SSL"
     "broker_net     : broker_core proto certs tls_stream         | fb_asio fb_spdlog"
     "fota           : storage certs                              | fb_rapidjson fb_spdlog"
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson fb_spdlog"
-    "app            : proto broker_core broker_net tls_stream certs storage storage_sqlite storage_memory fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
+    "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_memory fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
     "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
 )
 

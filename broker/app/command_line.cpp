@@ -46,6 +46,7 @@ int run_command_line(int argc, char** argv) {
     add_serve_command(root, chosen);
     add_check_config_command(root, chosen);
     add_cert_command(root, chosen);
+    add_passwd_command(root, chosen);
     add_token_command(root, chosen);
     add_version_command(root, chosen);
 

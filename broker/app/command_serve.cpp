@@ -23,6 +23,9 @@ void add_listener_options(CLI::App& command, serve_flags& f) {
     command.add_option("--key", f.key, "Its private key, PEM")->option_text("FILE");
     command.add_option("--client-ca", f.client_ca, "CA of the clients; without --allow-anonymous they must have one")
         ->option_text("FILE");
+    command
+        .add_option("--password-file", f.password_file, "Users, as `fotabroker passwd` and mosquitto_passwd write them")
+        ->option_text("FILE");
     command.add_option("--device-identity", f.identity, "What makes a peer a device; client-id is for trying things")
         ->option_text("certificate|client-id")
         ->transform(one_of<device_identity>(

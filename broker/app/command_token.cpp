@@ -144,7 +144,8 @@ void add_token_command(CLI::App& root, action& chosen) {
     auto& list_command = add(*token, "list", "List all tokens, never their secrets", o, chosen, list);
     list_command.add_flag("--json", o->json, "As JSON");
 
-    auto& revoke_command = add(*token, "revoke", "End a token; a running broker refuses it within seconds", o, chosen, revoke);
+    auto& revoke_command =
+        add(*token, "revoke", "End a token; a running broker refuses it within seconds", o, chosen, revoke);
     revoke_command.add_option("NAME", o->name, "Its name or id")->required();
 }
 

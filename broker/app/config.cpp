@@ -44,16 +44,16 @@ std::string machine_name() {
     return name.data();
 }
 
-void check_listener(const mqtt_listener& l, std::vector<std::string>& faults) {
+void check_listener(const mqtt_listener& l, bool passwords, std::vector<std::string>& faults) {
     const auto where = "listener " + to_string(l.url) + ": ";
-    if (!l.url.tls() && !l.allow_anonymous) {
+    if (!l.url.tls() && !l.allow_anonymous && !passwords) {
         faults.push_back(where +
-                         "without TLS nobody can prove who they are, so nobody could connect: set allow_anonymous "
-                         "= true, or use mqtts://");
+                         "without TLS nobody has a certificate to show, so nobody could connect: use mqtts://, or set "
+                         "auth.password_file, or allow_anonymous = true");
     }
-    if (l.url.tls() && l.tls.client_ca.empty() && !l.allow_anonymous) {
+    if (l.url.tls() && l.tls.client_ca.empty() && !l.allow_anonymous && !passwords) {
         faults.push_back(where + "without client_ca no client has a certificate to show, so nobody could connect: set "
-                                 "client_ca, or allow_anonymous = true");
+                                 "client_ca, or auth.password_file, or allow_anonymous = true");
     }
     if (l.identity == device_identity::client_id && !l.allow_anonymous) {
         faults.push_back(where + "device_identity = \"client-id\" is for peers without a certificate: it needs "
@@ -81,7 +81,7 @@ config parse_config(std::string_view text, const std::string& name) {
 
 std::vector<std::string> contradictions(const config& c) {
     std::vector<std::string> faults;
-    for (const auto& l : c.listeners) check_listener(l, faults);
+    for (const auto& l : c.listeners) check_listener(l, !c.auth.password_file.empty(), faults);
     for (const auto& l : c.http.listeners) check_listener(l, faults);
     const auto& base = c.http.public_url;
     if (!base.empty() && ((!base.starts_with("https://") && !base.starts_with("http://")) || base.ends_with('/'))) {
@@ -92,6 +92,9 @@ std::vector<std::string> contradictions(const config& c) {
         if (rule.principal.empty()) {
             faults.push_back("acl: principal: must be a name, \"anonymous\", or \"*\" for everybody");
         }
+    }
+    if (c.mqtt.server_moved && c.mqtt.server_reference.empty()) {
+        faults.push_back("mqtt.server_moved: where to? server_reference must say it");
     }
     if (c.limits.output_bytes_high > c.limits.output_bytes_max) {
         faults.push_back("limits.output_bytes_high: must not be above limits.output_bytes_max");

@@ -61,12 +61,27 @@ struct http_config {
     http::settings server;  // all but its listeners and version, which the wiring fills in
 };
 
+struct auth_config {
+    std::filesystem::path password_file; // empty: certificates only. Relative: looked up in data_dir
+    bool users_are_devices = true;       // a user whose name can be a device id is that device
+};
+
+/// How the broker treats clients, where MQTT leaves it open.
+struct mqtt_config {
+    bool accept_mqtt_31 = false;
+    bool check_payload_format = false;
+    std::string server_reference; // empty: none
+    bool server_moved = false;
+};
+
 struct config {
     std::filesystem::path data_dir = "/var/lib/fotabroker";
     std::uint32_t shards = 0; // 0: one per core
     log_config log;
     std::vector<mqtt_listener> listeners{mqtt_listener{}};
     durability_class durability = durability_class::automatic;
+    auth_config auth;
+    mqtt_config mqtt;
     core::limits limits;
     http_config http;
     fota::settings fota;             // public_url and url_key are filled in by the wiring

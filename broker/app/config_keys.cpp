@@ -36,6 +36,15 @@ fields fields_of(http_listener& c) {
             path_text("client_ca", c.tls.client_ca, true), boolean("plain_beyond_loopback", c.plain_beyond_loopback)};
 }
 
+fields fields_of(auth_config& c) {
+    return {path_text("password_file", c.password_file, true), boolean("users_are_devices", c.users_are_devices)};
+}
+
+fields fields_of(mqtt_config& c) {
+    return {boolean("accept_mqtt_31", c.accept_mqtt_31), boolean("check_payload_format", c.check_payload_format),
+            text("server_reference", c.server_reference), boolean("server_moved", c.server_moved)};
+}
+
 fields fields_of(core::acl_rule& c) {
     return {text("principal", c.principal),
             texts("publish", c.publish, proto::valid_topic_filter, "a topic filter in quotes"),
@@ -61,6 +70,7 @@ fields fields_of(core::limits& c) {
             number("backlog_bytes_max", c.backlog_bytes_max, 4096, u32_max),
             number("output_bytes_high", c.output_bytes_high, 4096, u32_max),
             number("output_bytes_max", c.output_bytes_max, 4096, u32_max),
+            number("authenticating_max", c.authenticating_max, 1, 1'000'000),
 
             number("connect_timeout_s", c.connect_timeout_s, 1, 3600),
             number("keep_alive_max_s", c.keep_alive_max_s, 0, 65'535),
@@ -122,6 +132,8 @@ fields fields_of(config& c) {
             word("durability", c.durability, {"auto", "none", "batched", "strict"}),
             table("log", fields_of(c.log)),
             tables<mqtt_listener>("listener", c.listeners, [](mqtt_listener& l) { return fields_of(l); }),
+            table("auth", fields_of(c.auth)),
+            table("mqtt", fields_of(c.mqtt)),
             table("http", fields_of(c.http)),
             table("fota", fields_of(c.fota)),
             tables<core::acl_rule>("acl", c.acl, [](core::acl_rule& r) { return fields_of(r); }),

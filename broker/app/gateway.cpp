@@ -9,6 +9,7 @@
 
 #include "broker/app/state_records.hpp"
 #include "broker/app/version.hpp"
+#include "broker/auth/file_authenticator.hpp"
 #include "broker/net/listen_socket.hpp"
 #include "broker/net/time_now.hpp"
 #include "certs/identity.hpp"
@@ -31,6 +32,19 @@ core::durability to_core(durability_class c) {
     case durability_class::strict: return core::durability::strict;
     }
     return core::durability::strict;
+}
+
+std::shared_ptr<const core::authenticator> authenticator_of(const config& c) {
+    if (c.auth.password_file.empty()) return nullptr;
+    const auto file = resolve(c, c.auth.password_file);
+    if (certs::readable_by_others(file)) {
+        spdlog::warn("{}: others on this machine can read this password file; chmod 600 it", file.string());
+    }
+    std::function<bool(std::string_view)> names_device;
+    if (c.auth.users_are_devices) names_device = [](std::string_view id) { return certs::valid_device_id(id); };
+    auto out = std::make_shared<auth::file_authenticator>(auth::password_file(file), std::move(names_device));
+    spdlog::info("{}: {} users", file.string(), out->users().size());
+    return out;
 }
 
 /// Port 0 has to become a real one before download URLs are made.
@@ -116,6 +130,11 @@ void gateway::make_broker() {
     settings.engine.acl = core::acl(config_.acl);
     settings.engine.otherwise = to_core(config_.durability);
     settings.engine.valid_device_id = [](std::string_view id) { return certs::valid_device_id(id); };
+    settings.engine.accept_mqtt_31 = config_.mqtt.accept_mqtt_31;
+    settings.engine.check_payload_format = config_.mqtt.check_payload_format;
+    settings.engine.server_reference = config_.mqtt.server_reference;
+    settings.engine.server_moved = config_.mqtt.server_moved;
+    settings.engine.authentication = authenticator_of(config_);
     settings.local_filters = fota_filters();
 
     // Numbers above everything stored: the engines need them when they are made, before what is stored can be given to
@@ -209,9 +228,12 @@ std::vector<std::string> gateway::description() const {
     const auto urls = broker_->urls();
     for (std::size_t i = 0; i < urls.size(); ++i) {
         const mqtt_listener& l = config_.listeners[i];
-        const char* who = l.allow_anonymous ? (l.url.tls() ? "client certificate optional"
-                                                           : "anonymous clients allowed, for trying things")
-                                            : "client certificate required";
+        const bool certificate = l.url.tls() && !l.tls.client_ca.empty();
+        const bool password = !config_.auth.password_file.empty() && !certificate && !l.allow_anonymous;
+        const char* who = password            ? "user name and password required"
+                          : l.allow_anonymous ? (l.url.tls() ? "client certificate optional"
+                                                             : "anonymous clients allowed, for trying things")
+                                              : "client certificate required";
         lines.push_back("  mqtt   " + urls[i] + "  (" + who + ")");
     }
     if (http_) {

@@ -57,6 +57,7 @@ config make_config(const serve_flags& flags) {
     }
     for (auto& l : c.http.listeners) replace_files(l.tls, flags);
     if (flags.identity == device_identity::client_id) c.fota.auto_register_without_certificate = true;
+    if (flags.password_file) c.auth.password_file = std::filesystem::absolute(*flags.password_file);
     if (flags.data_dir) c.data_dir = *flags.data_dir;
     if (flags.shards) c.shards = *flags.shards;
     if (flags.durability) c.durability = *flags.durability;

@@ -17,6 +17,7 @@ struct serve_flags {
     std::optional<std::filesystem::path> data_dir;
     bool allow_anonymous = false;
     std::optional<std::filesystem::path> cert, key, client_ca; // of every listener
+    std::optional<std::filesystem::path> password_file;
     std::optional<device_identity> identity;
     std::optional<std::uint32_t> shards;
     std::optional<durability_class> durability;

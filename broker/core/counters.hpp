@@ -24,6 +24,7 @@ struct counters {
     counter sessions;    // gauge
     counter connects_accepted;
     counter connects_refused;
+    counter authentications_failed; // wrong user name, password or proof
     counter protocol_violations;
     counter publishes_received;
     counter publishes_sent;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/core/authentication.hpp"
 #include "broker/core/crossing.hpp"
 #include "broker/core/handles.hpp"
 #include "broker/core/persist.hpp"
@@ -77,6 +78,7 @@ struct effects {
     std::vector<local_delivery> local;
     std::vector<peer_event> peers;
     std::vector<publish_refusal> refusals;
+    std::vector<auth_step> auth; // take the step outside the shard, then on_auth_verdict()
     std::uint64_t next_order = 0;
     // Operations to keep are taken with engine::take_persist(); crossings leave through crossing_port at once.
 
@@ -87,6 +89,7 @@ struct effects {
         local.clear();
         peers.clear();
         refusals.clear();
+        auth.clear();
     }
 };
 

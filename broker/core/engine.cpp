@@ -125,9 +125,8 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
             c->paused = true;
             break;
         }
-        const std::uint32_t limit = c->phase == connection_phase::awaiting_connect
-                                        ? config_.limits.connect_packet_bytes_max
-                                        : config_.limits.packet_bytes_max;
+        const std::uint32_t limit = c->phase == connection_phase::connected ? config_.limits.packet_bytes_max
+                                                                            : config_.limits.connect_packet_bytes_max;
         const auto f = proto::next_frame(bytes.substr(used), limit);
         if (!f) {
             violation(*c, f.error());
@@ -151,6 +150,11 @@ void engine::dispatch(connection& c, const proto::frame& f) {
         }
         return on_connect(c, f);
     }
+    if (c.phase == connection_phase::authenticating && f.type != packet_type::auth &&
+        f.type != packet_type::disconnect) {
+        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.2-30]",
+                             "only AUTH or DISCONNECT may come before CONNACK"});
+    }
     switch (f.type) {
     case packet_type::publish: return on_publish(c, f);
     case packet_type::puback: return on_puback(c, f);
@@ -163,10 +167,7 @@ void engine::dispatch(connection& c, const proto::frame& f) {
     case packet_type::pingreq:
         if (const auto p = proto::decode_pingreq(f); !p) return violation(c, p.error());
         return proto::encode(proto::pingresp{}, out(c)); // v5[MQTT-3.12.4-1] v311[MQTT-3.12.4-1]
-    case packet_type::auth:
-        if (const auto p = proto::decode_auth(f, c.protocol); !p) return violation(c, p.error());
-        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-4.12.0-7]",
-                             "AUTH without an authentication method in CONNECT"});
+    case packet_type::auth: return on_auth(c, f);
     case packet_type::connect:
         return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-2]", "a second CONNECT"});
     case packet_type::connack:
@@ -195,6 +196,7 @@ void engine::closed(connection_handle h, const instant& now) {
     connection* c = find(h);
     if (c == nullptr) return;
     if (c->phase == connection_phase::connected) detach(*c, true);
+    if (c->phase == connection_phase::authenticating) end_authentication(*c);
     const std::uint32_t generation = c->generation;
     *c = connection{};
     c->slot = h.slot;
@@ -249,7 +251,7 @@ void engine::stop(const instant& now) {
         if (c.phase == connection_phase::connected) {
             disconnect(c, proto::reason_code::server_shutting_down, close_cause::server_stop,
                        "the gateway is stopping");
-        } else if (c.phase == connection_phase::awaiting_connect) {
+        } else if (c.phase == connection_phase::awaiting_connect || c.phase == connection_phase::authenticating) {
             request_close(c, close_cause::server_stop, "");
         }
     }
@@ -273,10 +275,11 @@ void engine::session_due(session& s) {
 }
 
 void engine::connection_due(connection& c) {
-    if (c.phase == connection_phase::awaiting_connect) {
+    if (c.phase == connection_phase::awaiting_connect || c.phase == connection_phase::authenticating) {
         const std::int64_t due = c.opened_ms + config_.limits.connect_timeout_s * ms_per_s;
         if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
-        return request_close(c, close_cause::connect_timeout, "the connection was opened but sent no complete CONNECT");
+        return request_close(c, close_cause::connect_timeout,
+                             "no complete CONNECT, or no proof of who it is, in connect_timeout_s");
     }
     if (c.phase != connection_phase::connected) return;
     const session& s = session_of(c);
@@ -288,6 +291,11 @@ void engine::connection_due(connection& c) {
         }
         connection_deadlines_.arm(c.slot, due);
     }
+    if (c.auth && c.auth->ends_ms <= now_.mono_ms) {
+        return disconnect(c, proto::reason_code::not_authorized, close_cause::refused,
+                          "authenticating again was not finished within connect_timeout_s");
+    }
+    if (c.auth) connection_deadlines_.arm(c.slot, c.auth->ends_ms);
     const std::int64_t due = keep_alive_end_ms(c);
     if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
     if (c.paused) {
@@ -316,7 +324,7 @@ std::int64_t engine::ack_wait_end_ms(const pending_ack& a) const {
 void engine::violation(connection& c, const proto::decode_error& e) {
     counters_.protocol_violations.add();
     std::string detail = std::string(e.what) + " (" + e.statement + ")";
-    if (c.phase == connection_phase::awaiting_connect) {
+    if (c.phase == connection_phase::awaiting_connect || c.phase == connection_phase::authenticating) {
         return refuse_connect(c, nullptr, e.reason, detail);
     }
     disconnect(c, e.reason, close_cause::protocol_violation, detail); // v5[MQTT-4.13.1-1] v311[MQTT-4.8.0-1]
@@ -343,6 +351,7 @@ void engine::request_close(connection& c, close_cause cause, std::string_view de
         r.client_id = session_of(c).client_id;
         detach(c, cause != close_cause::client_disconnect);
     }
+    if (c.phase == connection_phase::authenticating) end_authentication(c);
     c.phase = connection_phase::closing;
     effects_.closes.push_back(std::move(r));
 }
@@ -381,7 +390,7 @@ bool engine::paused(connection_handle h) const {
 }
 
 bool engine::must_pause(const connection& c) {
-    if (c.connack_pending) return true;
+    if (c.connack_pending || (c.phase == connection_phase::authenticating && c.auth->stepping)) return true;
     if (c.output && c.output->size() > config_.limits.output_bytes_max) return true;
     if (c.phase != connection_phase::connected) return false;
     const session& s = sessions_[c.session_slot];

@@ -57,6 +57,11 @@ struct engine_config {
     durability otherwise = durability::strict;
     /// Decides what a client id must look like to name a device (identity_from_client_id).
     std::function<bool(std::string_view)> valid_device_id;
+    std::shared_ptr<const authenticator> authentication; // null: certificates only
+    bool accept_mqtt_31 = false;                         // old devices
+    std::string server_reference;           // where MQTT 5 clients go that find no room here; empty: nowhere
+    bool server_moved = false;              // everybody is to go there
+    bool check_payload_format = false;      // a payload that says it is UTF-8 must be
     std::uint64_t seed = 1;                 // of assigned client ids
     std::uint64_t first_session_number = 1; // above everything in the state store
     std::uint64_t first_message_id = 1;
@@ -129,6 +134,8 @@ class engine {
     void on_crossed(crossing what, const instant& now);
     void on_committed(std::uint64_t serial, const instant& now);
     void on_local_verdict(const ack_token& token, proto::reason_code reason, std::string_view text, const instant& now);
+    /// The answer to effects.auth: one per step.
+    void on_auth_verdict(connection_handle c, const auth_verdict& v, const instant& now);
     void publish_live(const local_publish& p, const instant& now);
     void deliver(const direct_delivery& d, const instant& now);
     void on_time(const instant& now);
@@ -206,6 +213,8 @@ class engine {
     // session_connect.cpp
     void on_connect(connection& c, const proto::frame& f);
     void refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, std::string_view text);
+    bool may_connect(connection& c, const proto::connect& p);
+    void serve_connect(connection& c, const proto::connect& p);
     bool admit(connection& c, const proto::connect& p, std::string& client_id);
     void take_over(session& s);
     session& make_session(const proto::connect& p, std::string client_id, const connection& c);
@@ -215,6 +224,16 @@ class engine {
     bool encode_connack(const connection& c, const session& s, const proto::connect& p, bool present, bool assigned,
                         std::string& to) const;
     void announce(session& s);
+
+    // session_auth.cpp
+    bool begin_authentication(connection& c, const proto::connect& p, const proto::frame& f);
+    void take_auth_step(connection& c, std::string_view data);
+    void on_auth(connection& c, const proto::frame& f);
+    void refuse_authentication(connection& c, std::string_view text);
+    void finish_authentication(connection& c, const auth_verdict& v);
+    void finish_reauthentication(connection& c, const auth_verdict& v);
+    void end_authentication(connection& c);
+    void send_auth(connection& c, proto::reason_code reason, std::string_view data);
 
     // session_end.cpp
     void on_disconnect(connection& c, const proto::frame& f);
@@ -342,7 +361,8 @@ class engine {
         ack_token remote;       // another shard's acknowledgement to tell
     };
     std::deque<commit_waiter> commit_waiters_;
-    std::uint64_t own_crossings_ = 0; // sent to our own inbox and not back yet
+    std::uint64_t own_crossings_ = 0;  // sent to our own inbox and not back yet
+    std::uint32_t authenticating_ = 0; // connections in that phase
     bool stopping_ = false;
 };
 

@@ -29,6 +29,8 @@ struct limits {
     std::uint32_t output_bytes_high = 256u << 10; // encoded and not yet sent: above it messages stay in their queues
     std::uint32_t output_bytes_max = 1u << 20;    // above it the client is not read from until it reads
 
+    std::uint32_t authenticating_max = 1024; // clients at a time, per shard, whose password or proof is being checked
+
     // Time.
     std::uint32_t connect_timeout_s = 10;             // from accept to a complete CONNECT
     std::uint16_t keep_alive_max_s = 0;               // 0: the client's own; else told as Server Keep Alive

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/authentication.hpp"
 #include "broker/core/effects.hpp"
 #include "broker/core/handles.hpp"
 #include "broker/core/message.hpp"
@@ -119,14 +120,25 @@ struct session {
     bool online() const noexcept { return bool(connection); }
 };
 
-enum class connection_phase : std::uint8_t { free, awaiting_connect, connected, closing };
+enum class connection_phase : std::uint8_t { free, awaiting_connect, authenticating, connected, closing };
 
 /// What the transport knows of a peer when it opens a connection.
 struct connection_info {
     principal_ptr who;
     std::string address;                  // textual, without port
-    bool refuse_all = false;              // a listener without certificates that admits nobody anonymously
+    bool refuse_all = false;              // has no certificate, and nobody is admitted anonymously
     bool identity_from_client_id = false; // the listener's device_identity = "client-id"
+};
+
+/// Of a client that proves who it is; with enhanced authentication kept for as long as the connection lasts.
+struct authentication {
+    std::string method;                      // empty: user name and password
+    std::shared_ptr<auth_exchange> exchange; // while one goes on
+    std::string connect_packet;              // until it can be answered
+    std::string answer;                      // authentication data for CONNACK
+    principal_ptr who;                       // as it was proved
+    std::int64_t ends_ms = never;            // when authenticating again must be done
+    bool stepping = false;                   // the world is busy with a step
 };
 
 struct connection {
@@ -150,6 +162,7 @@ struct connection {
     std::unique_ptr<output_buffer> output;
     std::unique_ptr<inbound_aliases> aliases_in;
     std::unique_ptr<outbound_aliases> aliases_out;
+    std::unique_ptr<authentication> auth;
 };
 
 } // namespace fb::core

@@ -4,6 +4,7 @@
 #include "broker/core/engine.hpp"
 #include "broker/core/wall_time.hpp"
 #include "proto/topic.hpp"
+#include "proto/utf8.hpp"
 
 namespace fb::core {
 namespace {
@@ -24,16 +25,22 @@ void engine::on_connect(connection& c, const proto::frame& f) {
     c.protocol = p->protocol;
     c.problem_information = p->properties.request_problem_information;
     c.packet_bytes_max = p->properties.maximum_packet_size;
+    if (!may_connect(c, *p) || begin_authentication(c, *p, f)) return;
+    serve_connect(c, *p);
+}
+
+/// The peer is known: the session it wants, and CONNACK.
+void engine::serve_connect(connection& c, const proto::connect& p) {
     std::string client_id;
-    if (!admit(c, *p, client_id)) return;
-    const bool assigned = p->client_id.empty();
+    if (!admit(c, p, client_id)) return;
+    const bool assigned = p.client_id.empty();
 
     session* s = nullptr;
     if (const auto found = by_client_id_.find(client_id); found != by_client_id_.end()) s = &sessions_[found->second];
     if (s != nullptr && s->identity != c.info.who->identity()) {
         // Neither resumed nor ended: the session stays as it is (the classes of CVE-2026-33215 and nanomq#2333).
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
-        return refuse_connect(c, &*p, proto::reason_code::not_authorized,
+        return refuse_connect(c, &p, proto::reason_code::not_authorized,
                               "the session of this client id belongs to another identity");
     }
     bool wait = false;
@@ -42,7 +49,7 @@ void engine::on_connect(connection& c, const proto::frame& f) {
         take_over(*s);
         s = find(before); // gone if it was not to outlive its connection
     }
-    if (s != nullptr && p->clean_start) { // v5[MQTT-3.1.2-4] v311[MQTT-3.1.2-6]
+    if (s != nullptr && p.clean_start) { // v5[MQTT-3.1.2-4] v311[MQTT-3.1.2-6]
         wait = s->durable();
         end_session(*s);
         s = nullptr;
@@ -51,12 +58,34 @@ void engine::on_connect(connection& c, const proto::frame& f) {
     if (s == nullptr) {
         if (shared_.counts.sessions.load(std::memory_order_relaxed) >= config_.limits.sessions_max) {
             shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
-            return refuse_connect(c, &*p, proto::reason_code::quota_exceeded, "limit sessions_max reached");
+            return refuse_connect(c, &p, proto::reason_code::quota_exceeded, "limit sessions_max reached");
         }
-        s = &make_session(*p, std::move(client_id), c);
+        s = &make_session(p, std::move(client_id), c);
     }
-    attach(c, *s, *p);
-    accept_connect(c, *s, *p, present, assigned, wait);
+    attach(c, *s, p);
+    accept_connect(c, *s, p, present, assigned, wait);
+}
+
+/// What needs not be known of the peer to be judged.
+bool engine::may_connect(connection& c, const proto::connect& p) {
+    using proto::reason_code;
+    const auto refuse = [&](reason_code reason, std::string_view text) {
+        refuse_connect(c, &p, reason, text);
+        return false;
+    };
+    if (p.protocol == proto::version::v3_1 && !config_.accept_mqtt_31) {
+        return refuse(reason_code::unsupported_protocol_version,
+                      "MQTT 3.1 is not served (accept_mqtt_31 = false); use 3.1.1 or 5");
+    }
+    if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
+    if (config_.server_moved) return refuse(reason_code::server_moved, "this gateway has moved");
+    if (p.client_id.size() > client_id_bytes_max) {
+        return refuse(reason_code::client_identifier_not_valid, "client ids are limited to 256 bytes");
+    }
+    if (p.client_id.empty() && p.protocol != proto::version::v5 && !p.clean_start) { // v311[MQTT-3.1.3-8]
+        return refuse(reason_code::client_identifier_not_valid, "an empty client id needs a clean session");
+    }
+    return true;
 }
 
 bool engine::admit(connection& c, const proto::connect& p, std::string& client_id) {
@@ -65,21 +94,6 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         refuse_connect(c, &p, reason, text);
         return false;
     };
-    if (p.protocol == proto::version::v3_1) {
-        return refuse(reason_code::unsupported_protocol_version, "MQTT 3.1 is not served; use 3.1.1 or 5");
-    }
-    if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
-    if (c.info.refuse_all)
-        return refuse(reason_code::not_authorized, "this listener admits only clients with a certificate");
-    if (p.properties.authentication_method) { // v5[MQTT-4.12.0-1]
-        return refuse(reason_code::bad_authentication_method, "no enhanced authentication is offered");
-    }
-    if (p.client_id.size() > client_id_bytes_max) {
-        return refuse(reason_code::client_identifier_not_valid, "client ids are limited to 256 bytes");
-    }
-    if (p.client_id.empty() && p.protocol != proto::version::v5 && !p.clean_start) { // v311[MQTT-3.1.3-8]
-        return refuse(reason_code::client_identifier_not_valid, "an empty client id needs a clean session");
-    }
     if (c.info.identity_from_client_id && !p.client_id.empty()) {
         const std::string_view device_id = p.client_id.substr(0, p.client_id.find('/'));
         if (!config_.valid_device_id || !config_.valid_device_id(device_id)) {
@@ -99,6 +113,10 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
     if (p.last_will && !config_.acl.may_publish(who, p.last_will->topic)) {
         return refuse(reason_code::not_authorized, "the will's topic is not allowed to this client");
     }
+    if (config_.check_payload_format && p.last_will && p.last_will->properties.payload_format == 1 &&
+        !proto::valid_utf8(p.last_will->payload)) {
+        return refuse(reason_code::payload_format_invalid, "the will's payload is not UTF-8, as it says it is");
+    }
     if (p.last_will && p.last_will->topic.size() > config_.limits.topic_bytes_max) {
         return refuse(reason_code::topic_name_invalid, "the will's topic is longer than topic_bytes_max");
     }
@@ -114,14 +132,23 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
 void engine::refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, std::string_view text) {
     counters_.connects_refused.add();
     const bool wrong_version = reason == proto::reason_code::unsupported_protocol_version;
-    const proto::version v = p != nullptr ? p->protocol : wrong_version ? proto::version::v3_1_1 : proto::version::v5;
+    const bool authenticating = c.phase == connection_phase::authenticating;
+    const proto::version v = p != nullptr || authenticating ? c.protocol
+                             : wrong_version                ? proto::version::v3_1_1
+                                                            : proto::version::v5;
     // A packet that could not be read gets no answer in 3.1.1 and need not get one in 5 (v5[MQTT-4.13.1-1]); a version
     // we do not speak is answered so that old clients understand (v311[MQTT-3.1.2-2], v5[MQTT-3.1.2-2]).
-    const bool answer = p != nullptr || wrong_version || reason == proto::reason_code::packet_too_large;
+    const bool answer =
+        p != nullptr || authenticating || wrong_version || reason == proto::reason_code::packet_too_large;
     if (answer) {
         proto::connack k;
         k.reason = reason;
         if (c.problem_information) k.properties.reason_string = text;
+        const bool no_room = reason == proto::reason_code::quota_exceeded || reason == proto::reason_code::server_busy;
+        if (no_room && !config_.server_reference.empty()) k.reason = proto::reason_code::use_another_server;
+        if (k.reason == proto::reason_code::use_another_server || k.reason == proto::reason_code::server_moved) {
+            k.properties.server_reference = config_.server_reference; // v5 4.11
+        }
         proto::encode(k, v, out(c), c.packet_bytes_max == 0 ? proto::no_size_limit : c.packet_bytes_max);
     }
     request_close(c, close_cause::refused, text);
@@ -244,7 +271,9 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
                             std::string& to) const {
     const limits& l = config_.limits;
     proto::connack k;
-    k.session_present = present; // v5[MQTT-3.2.2-2] v5[MQTT-3.2.2-3] v311[MQTT-3.2.2-1] v311[MQTT-3.2.2-2]
+    k.session_present =
+        present &&
+        p.protocol != proto::version::v3_1; // v5[MQTT-3.2.2-2] v5[MQTT-3.2.2-3] v311[MQTT-3.2.2-1] v311[MQTT-3.2.2-2]
     const std::string time = rfc3339(now_.unix_ms);
     if (p.protocol == proto::version::v5) {
         auto& q = k.properties;
@@ -255,6 +284,10 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
         if (assigned) q.assigned_client_identifier = s.client_id; // v5[MQTT-3.2.2-16]
         if (l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)) {
             q.server_keep_alive_s = l.keep_alive_max_s; // v5[MQTT-3.2.2-21]
+        }
+        if (c.auth) { // v5[MQTT-4.12.0-5], not otherwise: v5[MQTT-4.12.0-6]
+            q.authentication_method = c.auth->method;
+            if (!c.auth->answer.empty()) q.authentication_data = c.auth->answer;
         }
         q.user.add("time", time); // for devices without a clock
     }

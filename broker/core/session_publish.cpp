@@ -3,6 +3,7 @@
 
 #include "broker/core/engine.hpp"
 #include "proto/topic.hpp"
+#include "proto/utf8.hpp"
 
 namespace fb::core {
 
@@ -70,6 +71,10 @@ std::string_view engine::refusal(connection& c, const proto::publish& p, proto::
     if (!p.properties.user.empty() && p.properties.user.to_vector().size() > l.user_properties_max) {
         reason = reason_code::quota_exceeded; // CVE-2021-41039's class
         return "more user properties than user_properties_max";
+    }
+    if (config_.check_payload_format && p.properties.payload_format == 1 && !proto::valid_utf8(p.payload)) {
+        reason = reason_code::payload_format_invalid; // v5 3.3.2.3.2
+        return "the payload is not the UTF-8 that its format indicator says";
     }
     if (!config_.acl.may_publish(*c.info.who, p.topic)) {
         reason = reason_code::not_authorized;

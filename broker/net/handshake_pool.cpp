@@ -21,11 +21,15 @@ handshake_pool::~handshake_pool() {
     for (std::thread& t : threads_) t.join();
 }
 
-void handshake_pool::submit(transport t, completion done) {
+void handshake_pool::submit(transport t, completion done) { push({std::move(t), std::move(done), {}}); }
+
+void handshake_pool::submit(std::function<void()> work) { push({{}, {}, std::move(work)}); }
+
+void handshake_pool::push(job j) {
     {
         const std::lock_guard lock(mutex_);
         if (stopping_) return;
-        jobs_.push_back({std::move(t), std::move(done)});
+        jobs_.push_back(std::move(j));
     }
     wake_.notify_one();
 }
@@ -38,8 +42,12 @@ void handshake_pool::run() {
         job j = std::move(jobs_.front());
         jobs_.pop_front();
         lock.unlock();
-        const tls_result result = j.t.tls().handshake();
-        j.done(std::move(j.t), result);
+        if (j.work) {
+            j.work();
+        } else {
+            const tls_result result = j.t.tls().handshake();
+            j.done(std::move(j.t), result);
+        }
         lock.lock();
     }
 }

@@ -1,5 +1,6 @@
-// A few threads that run TLS handshake steps, so that 1.2 ms of public-key work never stalls a shard. During a step the
-// pool owns the transport; the result goes back through `done`, on the pool's thread.
+// A few threads that run what would stall a shard: TLS handshake steps (1.2 ms of public-key work each) and password
+// checks. During a handshake step the pool owns the transport; the result goes back through `done`, on the pool's
+// thread.
 #pragma once
 
 #include <condition_variable>
@@ -20,12 +21,15 @@ class handshake_pool {
     explicit handshake_pool(unsigned threads);
     ~handshake_pool(); // drops what has not begun
     void submit(transport t, completion done);
+    void submit(std::function<void()> work); // must not throw
 
   private:
     struct job {
         transport t;
         completion done;
+        std::function<void()> work; // instead of a handshake step
     };
+    void push(job j);
     void run();
 
     std::mutex mutex_; // protects jobs_ and stopping_

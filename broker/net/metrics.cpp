@@ -16,6 +16,8 @@ constexpr row engine_rows[] = {
     {"fotabroker_sessions", "gauge", "Sessions, connected or not", &core::counters::sessions},
     {"fotabroker_connects_accepted_total", "counter", "CONNECTs accepted", &core::counters::connects_accepted},
     {"fotabroker_connects_refused_total", "counter", "CONNECTs refused", &core::counters::connects_refused},
+    {"fotabroker_authentications_failed_total", "counter", "Wrong user names, passwords or proofs",
+     &core::counters::authentications_failed},
     {"fotabroker_takeovers_total", "counter", "Sessions taken over by a new connection", &core::counters::takeovers},
     {"fotabroker_protocol_violations_total", "counter", "Malformed packets and protocol errors",
      &core::counters::protocol_violations},

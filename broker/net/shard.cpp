@@ -156,6 +156,8 @@ void shard::handle(shard_message& m) {
         engine_.publish_live(*publish, now());
     else if (auto* direct = std::get_if<core::direct_delivery>(&m))
         engine_.deliver(*direct, now());
+    else if (auto* answer = std::get_if<auth_answer>(&m))
+        engine_.on_auth_verdict(answer->connection, answer->verdict, now());
     else if (auto* step = std::get_if<handshake_step>(&m))
         handshake_done(*step);
     else if (auto* a = std::get_if<arrival>(&m)) {
@@ -174,8 +176,14 @@ void shard::send(core::shard_id to, core::crossing what) { peers_.post(to, std::
 
 void shard::act_on_effects() {
     while (!effects_.touched.empty() || !effects_.closes.empty() || !effects_.resumed.empty() ||
-           !effects_.local.empty() || !effects_.peers.empty() || !effects_.refusals.empty()) {
+           !effects_.local.empty() || !effects_.peers.empty() || !effects_.refusals.empty() || !effects_.auth.empty()) {
         hand_out_notices();
+        for (core::auth_step& step : effects_.auth) {
+            pool_.submit([this, step = std::move(step)] {
+                post(auth_answer{step.connection, step.exchange->step(step.data)});
+            });
+        }
+        effects_.auth.clear();
         for (const auto& r : effects_.refusals) {
             spdlog::warn("{}: PUBLISH to '{}' refused: {}", r.client_id, r.topic, r.why);
         }

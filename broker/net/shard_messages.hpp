@@ -37,12 +37,18 @@ struct local_verdict {
     std::string text;
 };
 
+/// A password or proof has been checked.
+struct auth_answer {
+    core::connection_handle connection;
+    core::auth_verdict verdict;
+};
+
 struct stop_request {};
 
 /// The sender has said goodbye to its clients: nothing more comes from them.
 struct peer_stopped {};
 
 using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict,
-                                   core::local_publish, core::direct_delivery, stop_request, peer_stopped>;
+                                   core::local_publish, core::direct_delivery, auth_answer, stop_request, peer_stopped>;
 
 } // namespace fb::net

@@ -22,154 +22,9 @@
 #include "broker/core/engine.hpp"
 #include "tests/support/describe.hpp"
 #include "tests/support/model_store.hpp"
+#include "tests/support/transcript_client.hpp"
 
 namespace fb::test {
-
-class broker;
-
-struct broker_setup {
-    core::shard_id shards = 1;
-    core::limits limits;
-    core::acl acl;
-    std::vector<core::durability_rule> durability_rules;
-    core::durability otherwise = core::durability::strict;
-    std::size_t feed_bytes = 0; // give the engine so many bytes at a time; 0: all there are
-    int cut_at_step = 0;        // 0: never
-};
-
-struct connect_options {
-    bool clean = true;
-    std::uint32_t expiry_s = 0;
-    std::uint16_t keep_alive_s = 0;
-    std::uint16_t receive_maximum = 65535;
-    std::uint32_t packet_bytes_max = proto::no_size_limit;
-    std::uint16_t alias_maximum = 0;
-    bool problem_information = true;
-    std::optional<proto::will> will;
-};
-
-struct publish_options {
-    bool retain = false;
-    bool dup = false;
-    std::optional<std::uint32_t> expiry_s;
-    std::uint16_t alias = 0;
-    proto::packet_id id = 0; // 0: the next
-};
-
-class client {
-  public:
-    client(broker& b, std::string id, proto::version v)
-        : broker_(b)
-        , version_(v)
-        , id_(std::move(id)) {}
-
-    // --- what it is; before connecting ---
-    client& as(core::principal who) {
-        info_.who = std::make_shared<core::principal>(std::move(who));
-        return *this;
-    }
-    client& device(const std::string& device_id) {
-        return as({core::principal_kind::certificate, device_id, device_id, {}});
-    }
-    client& by_client_id() {
-        info_.identity_from_client_id = true;
-        return *this;
-    }
-    client& named(std::string id) {
-        id_ = std::move(id);
-        return *this;
-    }
-    client& speaking(proto::version v) {
-        version_ = v;
-        return *this;
-    }
-
-    // --- steps ---
-    client& open();
-    client& connect(const connect_options& o = {});
-    client& resume(std::uint32_t expiry_s = 3600) {
-        connect_options o;
-        o.clean = false;
-        o.expiry_s = expiry_s;
-        return connect(o);
-    }
-    client& publish(std::string_view topic, std::string_view payload, int qos = 0, const publish_options& o = {});
-    client& subscribe(std::string_view filter, int qos = 2, proto::subscription_options o = {}, std::uint32_t id = 0);
-    client& subscribe_all(const std::vector<proto::topic_request>& requests, std::uint32_t id = 0);
-    client& unsubscribe(const std::vector<std::string_view>& filters);
-    client& puback(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::puback{}, id, r); }
-    client& pubrec(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubrec{}, id, r); }
-    client& pubrel(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubrel{}, id, r); }
-    client& pubcomp(proto::packet_id id, proto::reason_code r = {}) { return ack(proto::pubcomp{}, id, r); }
-    client& ping();
-    client& disconnect(proto::reason_code reason = {}, std::optional<std::uint32_t> expiry_s = {});
-    client& send_bytes(std::string_view bytes);
-    template <class Packet>
-    client& send(const Packet& p) {
-        return send_bytes(encode_any(p, version_));
-    }
-    /// The network loses the connection.
-    client& cut();
-
-    client& stop_reading() {
-        read_budget_ = 0;
-        return *this;
-    }
-    /// Reads at most so many bytes more.
-    client& read(std::size_t bytes);
-    client& start_reading() { return read(static_cast<std::size_t>(-1)); }
-
-    // --- expectations ---
-    client& expect(std::string_view line);
-    client& expect_nothing();
-    client& expect_closed(core::close_cause cause);
-    /// Takes what came so far, as lines.
-    std::vector<std::string> take();
-    /// Takes the next packet as bytes, to look closer. Empty when there is none.
-    std::string take_bytes();
-    template <class Packet>
-    Packet take_as(std::string& keep) {
-        keep = take_bytes();
-        const auto p = decode_one(keep, version_, false);
-        if (p && std::holds_alternative<Packet>(*p)) return std::get<Packet>(*p);
-        if (!mute()) FAIL("another packet came: " << (keep.empty() ? "none" : describe(keep, version_)));
-        return {};
-    }
-
-    bool online() const { return bool(handle_); }
-    bool paused() const;
-    core::shard_id shard() const { return shard_; }
-    std::size_t output_bytes() const;
-    const std::string& id() const { return id_; }
-
-  private:
-    friend class broker;
-    template <class Packet>
-    client& ack(Packet p, proto::packet_id id, proto::reason_code r) {
-        p.id = id;
-        p.reason = r;
-        return send(p);
-    }
-    bool mute() const;
-    proto::packet_id next_id() {
-        return last_id_ = last_id_ == 65535 ? proto::packet_id{1} : static_cast<proto::packet_id>(last_id_ + 1);
-    }
-
-    broker& broker_;
-    proto::version version_;
-    std::string id_;
-    core::connection_info info_{
-        std::make_shared<core::principal>(core::principal{core::principal_kind::anonymous, "anonymous", {}, {}}),
-        "192.0.2.1"};
-    core::connection_handle handle_;
-    core::shard_id shard_ = 0;
-    bool placed_ = false; // on the shard where it belongs
-    std::string unsent_;  // by the client, not yet taken by the engine
-    std::string received_;
-    std::size_t read_budget_ = static_cast<std::size_t>(-1);
-    std::optional<core::close_cause> closed_;
-    proto::packet_id last_id_ = 0;
-};
 
 class broker {
   public:
@@ -223,6 +78,7 @@ class broker {
         for (auto& [name, c] : clients_) forget(*c);
         shards_.clear();
         uncommitted_.clear();
+        auth_steps_.clear();
         locals.clear();
         start();
         settle();
@@ -243,6 +99,13 @@ class broker {
         shards_[shard]->engine->on_crossed(std::move(what), now_);
         settle();
         return true;
+    }
+
+    // --- checking passwords ---
+    void hold_auth() { hold_auth_ = true; }
+    void release_auth() {
+        hold_auth_ = false;
+        settle();
     }
 
     // --- the in-process client ---
@@ -311,7 +174,7 @@ class broker {
     /// Everybody goes and every session runs out: nothing may be left.
     void end() {
         mute_ = true;
-        hold_commits_ = hold_crossings_ = false;
+        hold_commits_ = hold_crossings_ = hold_auth_ = false;
         commit();
         for (auto& [name, c] : clients_) drop(*c);
         settle();
@@ -358,6 +221,7 @@ class broker {
             config.seed = i + 1u;
             config.first_session_number = store_.next_session_number();
             config.first_message_id = store_.next_message_id();
+            if (setup_.configure) setup_.configure(config);
             shards_.push_back(std::make_unique<node>(*this));
             auto& s = *shards_.back();
             s.engine =
@@ -410,6 +274,8 @@ class broker {
         for (auto& x : done.local) locals.push_back(std::move(x));
         for (auto& x : done.peers) peers.push_back(std::move(x));
         for (auto& x : done.refusals) refusals.push_back(std::move(x));
+        for (auto& x : done.auth) auth_steps_.push_back({i, std::move(x)});
+        if (!hold_auth_) busy |= take_auth_step();
         for (const auto h : done.touched)
             if (test::client* c = owner_of(i, h)) flush(*c);
         for (const auto& r : done.closes) {
@@ -431,6 +297,14 @@ class broker {
             s.engine->on_crossed(std::move(what), now_);
         }
         return busy || !s.effects.touched.empty() || !s.effects.closes.empty() || !s.effects.resumed.empty();
+    }
+
+    bool take_auth_step() {
+        if (auth_steps_.empty()) return false;
+        auto [shard, step] = std::move(auth_steps_.front());
+        auth_steps_.pop_front();
+        shards_[shard]->engine->on_auth_verdict(step.connection, step.exchange->step(step.data), now_);
+        return true;
     }
 
     void commit_one(core::shard_id shard, const core::persist_batch& batch) {
@@ -499,149 +373,12 @@ class broker {
     model_store store_;
     std::deque<std::pair<core::shard_id, core::persist_batch>> uncommitted_;
     bool hold_commits_ = false;
+    std::deque<std::pair<core::shard_id, core::auth_step>> auth_steps_;
     bool hold_crossings_ = false;
+    bool hold_auth_ = false;
     int steps_ = 0;
     bool mute_ = false;
 };
-
-// --- client ---
-
-inline client& client::open() {
-    broker_.drop(*this);
-    closed_.reset();
-    received_.clear();
-    read_budget_ = static_cast<std::size_t>(-1);
-    last_id_ = 0;
-    shard_ = 0;
-    handle_ = broker_.shards_[0]->engine->open(info_, broker_.now_);
-    return *this;
-}
-
-inline client& client::connect(const connect_options& o) {
-    if (!online()) open();
-    proto::connect p;
-    p.protocol = version_;
-    p.clean_start = o.clean;
-    p.client_id = id_;
-    p.keep_alive_s = o.keep_alive_s;
-    p.last_will = o.will;
-    p.properties.session_expiry_s = o.expiry_s;
-    p.properties.receive_maximum = o.receive_maximum;
-    p.properties.maximum_packet_size = o.packet_bytes_max;
-    p.properties.topic_alias_maximum = o.alias_maximum;
-    p.properties.request_problem_information = o.problem_information;
-    return send(p);
-}
-
-inline client& client::publish(std::string_view topic, std::string_view payload, int qos, const publish_options& o) {
-    proto::publish p;
-    p.topic = topic;
-    p.payload = payload;
-    p.quality = static_cast<proto::qos>(qos);
-    p.retain = o.retain;
-    p.dup = o.dup;
-    if (qos > 0) p.id = o.id != 0 ? o.id : next_id();
-    p.properties.message_expiry_s = o.expiry_s;
-    if (o.alias != 0) p.properties.topic_alias = o.alias;
-    return send(p);
-}
-
-inline client& client::subscribe(std::string_view filter, int qos, proto::subscription_options o, std::uint32_t id) {
-    o.maximum_qos = static_cast<proto::qos>(qos);
-    return subscribe_all({{filter, o}}, id);
-}
-
-inline client& client::subscribe_all(const std::vector<proto::topic_request>& requests, std::uint32_t id) {
-    proto::subscribe p;
-    p.id = next_id();
-    p.requests = requests;
-    if (id != 0) p.properties.subscription_id = id;
-    return send(p);
-}
-
-inline client& client::unsubscribe(const std::vector<std::string_view>& filters) {
-    proto::unsubscribe p;
-    p.id = next_id();
-    p.filters = filters;
-    return send(p);
-}
-
-inline client& client::ping() { return send(proto::pingreq{}); }
-
-inline client& client::disconnect(proto::reason_code reason, std::optional<std::uint32_t> expiry_s) {
-    proto::disconnect p;
-    p.reason = reason;
-    p.properties.session_expiry_s = expiry_s;
-    return send(p);
-}
-
-inline client& client::send_bytes(std::string_view bytes) {
-    if (!broker_.step()) return cut();
-    if (!online()) return *this;
-    unsent_ += bytes;
-    broker_.feed(*this);
-    broker_.settle();
-    return *this;
-}
-
-inline client& client::cut() {
-    broker_.drop(*this);
-    broker_.settle();
-    return *this;
-}
-
-inline client& client::read(std::size_t bytes) {
-    read_budget_ = bytes;
-    if (online()) broker_.flush(*this);
-    broker_.settle();
-    return *this;
-}
-
-inline bool client::mute() const { return broker_.muted(); }
-inline bool client::paused() const { return broker_.shards_[shard_]->engine->paused(handle_); }
-inline std::size_t client::output_bytes() const { return broker_.shards_[shard_]->engine->output_size(handle_); }
-
-inline std::string client::take_bytes() {
-    const auto f = proto::next_frame(received_, proto::no_size_limit);
-    if (!f || !f->complete()) return {};
-    std::string bytes = received_.substr(0, f->size);
-    received_.erase(0, f->size);
-    return bytes;
-}
-
-inline client& client::expect(std::string_view line) {
-    const std::string bytes = take_bytes();
-    if (mute()) return *this;
-    const std::string came = bytes.empty() ? "nothing" : describe(bytes, version_);
-    INFO("client " << id_);
-    CHECK(came == line);
-    return *this;
-}
-
-inline client& client::expect_nothing() {
-    if (mute()) return *this;
-    const std::string bytes = take_bytes();
-    const std::string came = bytes.empty() ? "nothing" : describe(bytes, version_);
-    INFO("client " << id_);
-    CHECK(came == "nothing");
-    return *this;
-}
-
-inline client& client::expect_closed(core::close_cause cause) {
-    if (mute()) return *this;
-    expect_nothing();
-    INFO("client " << id_);
-    REQUIRE(closed_.has_value());
-    CHECK(std::string(to_string(*closed_)) == to_string(cause));
-    return *this;
-}
-
-inline std::vector<std::string> client::take() {
-    std::vector<std::string> lines;
-    for (std::string bytes = take_bytes(); !bytes.empty(); bytes = take_bytes())
-        lines.push_back(describe(bytes, version_));
-    return lines;
-}
 
 /// Runs the transcript as it is; then fed in small pieces; then once per step with the sender cut off there.
 inline void fail_at_every_step(broker_setup setup, const std::function<void(broker&)>& transcript) {
@@ -664,3 +401,5 @@ inline void fail_at_every_step(broker_setup setup, const std::function<void(brok
 }
 
 } // namespace fb::test
+
+#include "tests/support/transcript_steps.hpp"

@@ -57,7 +57,6 @@ THIRD_PARTY = {
 # Longer than the rule allows, for now: what they measure today. A number may only fall; better, split the file.
 FILE_LINES_MAX = 600
 FILE_LINES = {
-    "tests/support/transcript.hpp": 666,
 }
 FUNCTION_LINES_MAX = 70
 FUNCTION_LINES = {  # (path, name)

@@ -144,7 +144,7 @@ TEST_CASE("each kind of fault names file, line, column, key and what is allowed"
         {"[[acl]]\npublish = [\"a\"]", "acl: principal: must be a name"},
         {"shards = ", "test.toml:1:10: not TOML: "},
         {"shards = 1\nshards = 2", "test.toml:2:"},
-        {"[[listener]]\nurl = \"mqtt://h:1\"", "without TLS nobody can prove who they are"},
+        {"[[listener]]\nurl = \"mqtt://h:1\"", "without TLS nobody has a certificate to show"},
         {"[[listener]]\nclient_ca = \"\"", "without client_ca no client has a certificate to show"},
         {"[[listener]]\ndevice_identity = \"client-id\"", "it needs allow_anonymous = true"},
         {"[[http.listener]]\nurl = \"http://0.0.0.0:80\"", "would cross the network in the clear"},
