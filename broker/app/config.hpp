@@ -72,6 +72,7 @@ struct mqtt_config {
     bool check_payload_format = false;
     std::string server_reference; // empty: none
     bool server_moved = false;
+    std::uint32_t sys_interval_s = 10;
 };
 
 struct config {

@@ -42,7 +42,8 @@ fields fields_of(auth_config& c) {
 
 fields fields_of(mqtt_config& c) {
     return {boolean("accept_mqtt_31", c.accept_mqtt_31), boolean("check_payload_format", c.check_payload_format),
-            text("server_reference", c.server_reference), boolean("server_moved", c.server_moved)};
+            text("server_reference", c.server_reference), boolean("server_moved", c.server_moved),
+            number("sys_interval_s", c.sys_interval_s, 0, day_s)};
 }
 
 fields fields_of(core::acl_rule& c) {

@@ -135,6 +135,8 @@ void gateway::make_broker() {
     settings.engine.server_reference = config_.mqtt.server_reference;
     settings.engine.server_moved = config_.mqtt.server_moved;
     settings.engine.authentication = authenticator_of(config_);
+    settings.version = program_version;
+    settings.sys_interval_s = config_.mqtt.sys_interval_s;
     settings.local_filters = fota_filters();
 
     // Numbers above everything stored: the engines need them when they are made, before what is stored can be given to

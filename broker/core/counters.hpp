@@ -39,7 +39,11 @@ struct counters {
     counter retained_refused;  // the retained store is full
     counter takeovers;
     counter wills_published;
-    counter bytes_received;
+    counter sessions_expired;
+    counter packets_received;
+    counter packets_sent;
+    counter bytes_received; // of whole packets
+    counter bytes_sent;     // taken by the transport
 };
 
 /// Bounds over all shards.

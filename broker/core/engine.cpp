@@ -135,6 +135,7 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
         if (!f->complete()) break;
         used += f->size;
         counters_.bytes_received.add(f->size);
+        counters_.packets_received.add();
         dispatch(*c, *f);
         if (c->phase == connection_phase::closing) break;
     }
@@ -183,6 +184,7 @@ void engine::written(connection_handle h, std::size_t count, const instant& now)
     connection* c = find(h);
     if (c == nullptr || !c->output) return;
     c->output->consume(count);
+    counters_.bytes_sent.add(count);
     c->last_written_ms = now.mono_ms;
     const std::size_t left = c->output->size();
     if (left == 0) buffers_.give_back(std::move(c->output));
@@ -268,10 +270,9 @@ void engine::on_time(const instant& now) {
 void engine::session_due(session& s) {
     if (!s.live || s.online()) return;
     if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s);
-    if (s.ends_at_ms <= now_.mono_ms)
-        end_session(s); // v5[MQTT-3.1.2-23]: kept until now
-    else
-        arm_session_deadline(s);
+    if (s.ends_at_ms > now_.mono_ms) return arm_session_deadline(s); // v5[MQTT-3.1.2-23]: kept until then
+    counters_.sessions_expired.add();
+    end_session(s);
 }
 
 void engine::connection_due(connection& c) {
@@ -358,7 +359,9 @@ void engine::request_close(connection& c, close_cause cause, std::string_view de
 
 // --- output and back-pressure ---
 
+/// Once for each packet.
 output_buffer& engine::buffer(connection& c) {
+    counters_.packets_sent.add();
     if (!c.output) c.output = buffers_.take();
     touch(c);
     return *c.output;

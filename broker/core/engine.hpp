@@ -137,6 +137,8 @@ class engine {
     /// The answer to effects.auth: one per step.
     void on_auth_verdict(connection_handle c, const auth_verdict& v, const instant& now);
     void publish_live(const local_publish& p, const instant& now);
+    /// A value of $SYS: retained in memory, QoS 0.
+    void publish_system(std::string_view topic, std::string_view payload, const instant& now);
     void deliver(const direct_delivery& d, const instant& now);
     void on_time(const instant& now);
     /// DISCONNECT 0x8B to everybody; sessions are kept.

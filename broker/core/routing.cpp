@@ -13,6 +13,7 @@ message_ptr engine::make_message(message_parts parts) {
 }
 
 durability engine::durability_of(std::string_view topic) const {
+    if (topic.starts_with("$SYS/")) return durability::none; // true for this run only
     const durability_rule* best = nullptr;
     for (const durability_rule& rule : config_.durability_rules) {
         if (best != nullptr && rule.filter.size() <= best->filter.size()) continue;
@@ -163,6 +164,15 @@ void engine::publish_live(const local_publish& p, const instant& now) {
     parts.quality = p.quality;
     if (p.expiry_s != 0) parts.expires_mono_ms = now.mono_ms + p.expiry_s * 1000ll;
     route(make_message(parts), nullptr, {}, true);
+}
+
+void engine::publish_system(std::string_view topic, std::string_view payload, const instant& now) {
+    now_ = now;
+    message_parts parts;
+    parts.topic = topic;
+    parts.payload = payload;
+    parts.retain = true;
+    route(make_message(parts), nullptr, {}, false);
 }
 
 void engine::deliver(const direct_delivery& d, const instant& now) {

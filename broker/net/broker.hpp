@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class broker final : private shard_peers {
   private:
     void post(core::shard_id to, shard_message m) override;
     bool congested() const override;
+    std::vector<system_value> system_values(std::int64_t mono_ms) override;
+    std::uint64_t sum(core::counter core::counters::*which) const;
 
     broker_settings settings_;
     broker_hooks hooks_;
@@ -52,6 +55,7 @@ class broker final : private shard_peers {
     address_counts addresses_;
     std::vector<std::unique_ptr<shard>> shards_;
     std::unique_ptr<handshake_pool> pool_;
+    std::optional<system_topics> system_topics_; // of shard 0's thread
     bool stopped_ = false;
 };
 

@@ -1,4 +1,4 @@
-// The broker's counters in Prometheus' text format.
+// The broker's counters: in Prometheus' text format, and as totals for $SYS.
 #include "broker/net/broker.hpp"
 
 namespace fb::net {
@@ -40,7 +40,11 @@ constexpr row engine_rows[] = {
     {"fotabroker_retained_refused_total", "counter", "Retained messages not kept: the store is full",
      &core::counters::retained_refused},
     {"fotabroker_wills_published_total", "counter", "Wills published", &core::counters::wills_published},
+    {"fotabroker_sessions_expired_total", "counter", "Sessions that expired", &core::counters::sessions_expired},
+    {"fotabroker_packets_received_total", "counter", "Packets received", &core::counters::packets_received},
+    {"fotabroker_packets_sent_total", "counter", "Packets sent", &core::counters::packets_sent},
     {"fotabroker_received_bytes_total", "counter", "Bytes of packets received", &core::counters::bytes_received},
+    {"fotabroker_sent_bytes_total", "counter", "Bytes sent", &core::counters::bytes_sent},
 };
 
 struct net_row {
@@ -71,16 +75,41 @@ void append(std::string& out, const char* name, const char* type, const char* he
 
 } // namespace
 
+std::uint64_t broker::sum(core::counter core::counters::*which) const {
+    std::uint64_t total = 0;
+    for (const auto& s : shards_) total += (s->statistics().*which).get();
+    return total;
+}
+
+std::vector<system_value> broker::system_values(std::int64_t mono_ms) {
+    using core::counters;
+    system_totals t;
+    t.connected = sum(&counters::connections);
+    t.sessions = sum(&counters::sessions);
+    t.sessions_expired = sum(&counters::sessions_expired);
+    for (const auto& s : shards_) t.sockets += s->net_statistics().accepted.get();
+    t.connections = sum(&counters::connects_accepted);
+    t.packets_received = sum(&counters::packets_received);
+    t.packets_sent = sum(&counters::packets_sent);
+    t.publishes_received = sum(&counters::publishes_received);
+    t.publishes_sent = sum(&counters::publishes_sent);
+    t.publishes_dropped = sum(&counters::dropped_slow_reader) + sum(&counters::dropped_queue_full) +
+                          sum(&counters::dropped_no_member) + sum(&counters::dropped_expired) +
+                          sum(&counters::dropped_too_large) + sum(&counters::publishes_refused);
+    t.bytes_received = sum(&counters::bytes_received);
+    t.bytes_sent = sum(&counters::bytes_sent);
+    t.subscriptions = index_.subscription_count();
+    t.retained = retained_.message_count();
+    if (!system_topics_) system_topics_.emplace(settings_.version, mono_ms);
+    return system_topics_->update(t, mono_ms);
+}
+
 void broker::append_metrics(std::string& out) const {
-    for (const row& r : engine_rows) {
-        std::uint64_t sum = 0;
-        for (const auto& s : shards_) sum += (s->statistics().*r.value).get();
-        append(out, r.name, r.type, r.help, sum);
-    }
+    for (const row& r : engine_rows) append(out, r.name, r.type, r.help, sum(r.value));
     for (const net_row& r : net_rows) {
-        std::uint64_t sum = 0;
-        for (const auto& s : shards_) sum += (s->net_statistics().*r.value).get();
-        append(out, r.name, "counter", r.help, sum);
+        std::uint64_t total = 0;
+        for (const auto& s : shards_) total += (s->net_statistics().*r.value).get();
+        append(out, r.name, "counter", r.help, total);
     }
     append(out, "fotabroker_retained_messages", "gauge", "Retained messages", retained_.message_count());
     append(out, "fotabroker_retained_bytes", "gauge", "Bytes of retained messages", retained_.bytes());

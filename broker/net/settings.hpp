@@ -25,6 +25,8 @@ struct broker_settings {
     std::vector<listener_settings> listeners;
     core::engine_config engine;             // shard and seed are set per shard
     std::vector<std::string> local_filters; // what the in-process client subscribes to, QoS 2
+    std::string version;                    // of the program, for $SYS
+    std::uint32_t sys_interval_s = 10;      // between two looks at $SYS's values; 0: no $SYS
     unsigned handshake_threads = 2;
     // Per shard. Steps with the handshake pool: above it nobody is accepted until some end, which is soon.
     std::uint32_t handshakes_max = 256;

@@ -83,6 +83,7 @@ void shard::join() {
 
 void shard::run() {
     arm_wake();
+    if (config_.shard == 0 && settings_.sys_interval_s != 0) system_due_ms_ = now().mono_ms;
     for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
     for (work(); !over(); work()) wait();
 }
@@ -133,6 +134,7 @@ void shard::work() {
     const std::int64_t mono_ms = now().mono_ms;
     if (engine_.next_deadline_ms() <= mono_ms) engine_.on_time(now());
     pass_deadlines(mono_ms);
+    if (system_due_ms_ <= mono_ms) publish_system_topics(mono_ms);
     act_on_effects();
     if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
     resume_accepting(mono_ms);
@@ -219,7 +221,7 @@ void shard::hand_out_notices() {
 }
 
 void shard::arm_timer() {
-    const std::int64_t at = std::min({engine_.next_deadline_ms(), next_deadline_ms(), stop_at_ms_});
+    const std::int64_t at = std::min({engine_.next_deadline_ms(), next_deadline_ms(), system_due_ms_, stop_at_ms_});
     if (at == timer_at_ms_) return;
     timer_at_ms_ = at;
     if (at == core::never) {
@@ -230,6 +232,11 @@ void shard::arm_timer() {
     timer_.async_wait([this](boost::system::error_code e) {
         if (!e) timer_at_ms_ = core::never;
     });
+}
+
+void shard::publish_system_topics(std::int64_t mono_ms) {
+    system_due_ms_ = mono_ms + settings_.sys_interval_s * 1000ll;
+    for (const system_value& v : peers_.system_values(mono_ms)) engine_.publish_system(v.topic, v.payload, now());
 }
 
 void shard::begin_stop() {

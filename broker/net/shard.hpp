@@ -27,6 +27,7 @@
 #include "broker/net/inbox.hpp"
 #include "broker/net/settings.hpp"
 #include "broker/net/shard_messages.hpp"
+#include "broker/net/system_topics.hpp"
 
 namespace fb::net {
 
@@ -48,6 +49,8 @@ class shard_peers {
   public:
     virtual ~shard_peers() = default;
     virtual void post(core::shard_id to, shard_message m) = 0;
+    /// What is new under $SYS; for shard 0 only.
+    virtual std::vector<system_value> system_values(std::int64_t mono_ms) = 0;
     virtual bool congested() const = 0; // some inbox or the state store is past its mark: read no more for now
 };
 
@@ -81,6 +84,7 @@ class shard final : private core::crossing_port {
     void act_on_effects();
     void hand_out_notices();
     void arm_timer();
+    void publish_system_topics(std::int64_t mono_ms);
     void begin_stop();
     void send(core::shard_id to, core::crossing what) override;
     connection* find(std::uint32_t slot, std::uint32_t generation);
@@ -147,6 +151,7 @@ class shard final : private core::crossing_port {
                                       executor>
         timer_;
     std::int64_t timer_at_ms_ = core::never;
+    std::int64_t system_due_ms_ = core::never; // shard 0: $SYS
     int wake_fd_;
     descriptor wake_;
     int reserve_fd_; // given up for a moment when descriptors run out, to be able to refuse politely

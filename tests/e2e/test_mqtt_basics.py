@@ -52,6 +52,14 @@ class Basics:
         self.pub("-q", "1", "-t", "big", "-f", path)
         self.assertEqual(s.messages(1), [content])
 
+    def test_sys_topics_tell_what_mosquitto_would(self):
+        self.pub("-q", "1", "-t", "a", "-m", "x")
+        lines = dict(line.split(" ", 1) for line in self.sub("-t", "$SYS/broker/+", "-v").messages(2))
+        self.assertRegex(lines["$SYS/broker/version"], r"^fotabroker version \d+\.\d+\.\d+$")
+        self.assertRegex(lines["$SYS/broker/uptime"], r"^\d+ seconds$")
+        s = self.sub("-t", "$SYS/broker/clients/connected", "-t", "$SYS/broker/load/bytes/received/5min", "-F", "%p")
+        self.assertEqual(len(s.messages(2)), 2)
+
     def test_a_retained_message_greets_new_subscribers_until_it_is_cleared(self):
         self.pub("-q", "1", "-t", "lamp/1", "-m", "on", "-r")
         self.pub("-q", "1", "-t", "lamp/2", "-m", "off", "-r")

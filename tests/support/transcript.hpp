@@ -121,6 +121,10 @@ class broker {
         shards_[0]->engine->publish_live(p, now_);
         settle();
     }
+    void publish_system(std::string_view topic, std::string_view payload) {
+        shards_[0]->engine->publish_system(topic, payload, now_);
+        settle();
+    }
     void deliver(const core::direct_delivery& d) {
         shards_[d.to.shard]->engine->deliver(d, now_);
         settle();

@@ -213,3 +213,20 @@ TEST_CASE("retained messages that expired make room in a full store") {
     b.restart();
     CHECK(b.retained->message_count() == 1);
 }
+
+TEST_CASE("$SYS is retained for this run only, and nobody else may write it") {
+    for (const core::shard_id shards : {core::shard_id{1}, core::shard_id{4}}) {
+        broker_setup setup;
+        setup.shards = shards;
+        broker b(setup);
+        auto& c = b.client("c").resume().expect("CONNACK 00").subscribe("$SYS/#", 2).expect("SUBACK #1 02");
+        b.publish_system("$SYS/broker/uptime", "1 seconds");
+        c.expect("PUBLISH $SYS/broker/uptime '1 seconds' q0");
+        c.publish("$SYS/broker/uptime", "never", 1).expect("PUBACK #2 87");
+        b.client("late").connect().expect("CONNACK 00").subscribe("$SYS/broker/+", 0);
+        b.client("late").expect("PUBLISH $SYS/broker/uptime '1 seconds' q0 retain").expect("SUBACK #1 00");
+        b.client("all").connect().expect("CONNACK 00").subscribe("#", 0).expect("SUBACK #1 00").expect_nothing();
+        b.restart();
+        b.client("later").connect().expect("CONNACK 00").subscribe("$SYS/#", 0).expect("SUBACK #1 00").expect_nothing();
+    }
+}
