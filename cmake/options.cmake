@@ -5,6 +5,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(FB_SANITIZE "" CACHE STRING "sanitizers, as -fsanitize= takes them")
 option(FB_FUZZ "build the libFuzzer targets (clang only)" OFF)
+option(FB_MARKS "note which decisions of the standards tests reach (proto/rule.hpp)" OFF)
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -16,6 +17,9 @@ target_compile_options(fb_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -W
     -Wnon-virtual-dtor -Woverloaded-virtual -Werror=return-type -Werror=switch -fno-omit-frame-pointer)
 # At -O2 g++ 12 takes the optional members of coroutine frames and variants for uninitialised: false alarms only.
 target_compile_options(fb_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+if(FB_MARKS)
+    add_compile_definitions(FB_MARKS)
+endif()
 if(FB_SANITIZE)
     add_compile_options(-fsanitize=${FB_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${FB_SANITIZE})

@@ -7,8 +7,8 @@ namespace {
 struct ack_kind {
     packet_type type;
     bool (*allowed)(reason_code);
-    rule reasons;
-    rule size;
+    rule_ids reasons;
+    rule_ids size;
 };
 
 // v5 3.4.2.1, table 3-4, and 3.5.2.1, table 3-5.
@@ -80,7 +80,7 @@ void read_ack(cursor& in, const ack_kind& kind, puback& p) noexcept {
     if (!in.is_v5()) return in.expect_end(kind.size);
     if (in.at_end()) return; // v5 3.4.2.1: success is left out
     p.reason = static_cast<reason_code>(in.u8());
-    if (!kind.allowed(p.reason)) return in.protocol_error(kind.reasons, "not a reason code of this packet");
+    if (in.protocol_error_if(!kind.allowed(p.reason), kind.reasons, "not a reason code of this packet")) return;
     if (!in.at_end()) read_properties(in, p.properties, kind.type); // v5 3.4.2.2.1: so is the length of no properties
 }
 
@@ -95,7 +95,8 @@ result<Ack> decode_ack(const frame& f, version v, const ack_kind& kind) {
     });
 }
 
-void read_reasons(cursor& in, std::vector<reason_code>& reasons, bool (*allowed)(reason_code), rule codes, rule count) {
+void read_reasons(cursor& in, std::vector<reason_code>& reasons, bool (*allowed)(reason_code), rule_ids codes,
+                  rule_ids count) {
     if (in.at_end()) in.protocol_error(count, "no reason code");
     for (const char byte : in.rest()) {
         const auto code = static_cast<reason_code>(byte);

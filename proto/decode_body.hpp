@@ -24,14 +24,14 @@ result<Packet> decode_body(const frame& f, version v, const Read& read) {
 }
 
 /// The flags of every packet but PUBLISH are fixed.
-inline void require_flags(cursor& in, unsigned flags, unsigned expected, rule broken) noexcept {
-    if (flags != expected) in.malformed(broken, "reserved flags of the fixed header");
+inline void require_flags(cursor& in, unsigned flags, unsigned expected, rule_ids broken) noexcept {
+    in.malformed_if(flags != expected, broken, "reserved flags of the fixed header");
 }
 
-inline constexpr rule rule_reserved_flags{"v5[MQTT-2.1.3-1]", "v311[MQTT-2.2.2-2]"};
+inline constexpr rule_ids rule_reserved_flags{"v5[MQTT-2.1.3-1]", "v311[MQTT-2.2.2-2]"};
 
 /// PUBREL, SUBSCRIBE and UNSUBSCRIBE carry 0010. MQTT 3.1 sends them again with the DUP flag set.
-inline void require_flags_0010(cursor& in, const frame& f, rule broken) noexcept {
+inline void require_flags_0010(cursor& in, const frame& f, rule_ids broken) noexcept {
     const bool dup_allowed = in.protocol() == version::v3_1;
     require_flags(in, dup_allowed ? f.flags & 0x07u : f.flags, 0x02, broken);
 }
@@ -39,7 +39,7 @@ inline void require_flags_0010(cursor& in, const frame& f, rule broken) noexcept
 /// A packet identifier that its sender had to choose: never 0.
 inline packet_id read_packet_id(cursor& in) noexcept {
     const auto id = in.u16();
-    if (id == 0) in.protocol_error({"v5[MQTT-2.2.1-3]", "v311[MQTT-2.3.1-1]"}, "packet identifier 0");
+    in.protocol_error_if(id == 0, {"v5[MQTT-2.2.1-3]", "v311[MQTT-2.3.1-1]"}, "packet identifier 0");
     return id;
 }
 

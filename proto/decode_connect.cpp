@@ -15,42 +15,47 @@ constexpr std::uint8_t flag_user_name = 0x80;
 
 unsigned will_qos(std::uint8_t flags) noexcept { return flags >> 3 & 3u; }
 
+std::optional<version> version_of(std::string_view name, std::uint8_t level) noexcept {
+    for (const auto v : {version::v5, version::v3_1_1})
+        if (name == "MQTT" && level == static_cast<std::uint8_t>(v)) return v;
+    if (name == "MQIsdp" && level == static_cast<std::uint8_t>(version::v3_1)) return version::v3_1;
+    return std::nullopt;
+}
+
 void read_protocol(cursor& in, connect& p) noexcept {
     const auto name = in.string();
     const auto level = in.u8();
     if (!in.ok()) return;
-    if (name == "MQTT" && level == static_cast<std::uint8_t>(version::v5))
-        p.protocol = version::v5;
-    else if (name == "MQTT" && level == static_cast<std::uint8_t>(version::v3_1_1))
-        p.protocol = version::v3_1_1;
-    else if (name == "MQIsdp" && level == static_cast<std::uint8_t>(version::v3_1))
-        p.protocol = version::v3_1;
-    else if (name == "MQTT" || name == "MQIsdp")
-        in.fail(reason_code::unsupported_protocol_version, {"v5[MQTT-3.1.2-2]", "v311[MQTT-3.1.2-2]"},
-                "protocol level not supported");
-    else
-        in.malformed({"v5[MQTT-3.1.2-1]", "v311[MQTT-3.1.2-1]"}, "not an MQTT protocol name");
+    if (rule<"v5[MQTT-3.1.2-1]", "v311[MQTT-3.1.2-1]">(name != "MQTT" && name != "MQIsdp"))
+        return in.malformed({"v5[MQTT-3.1.2-1]", "v311[MQTT-3.1.2-1]"}, "not an MQTT protocol name");
+    const auto known = version_of(name, level);
+    if (rule<"v5[MQTT-3.1.2-2]", "v311[MQTT-3.1.2-2]">(!known.has_value())) {
+        return in.fail(reason_code::unsupported_protocol_version, {"v5[MQTT-3.1.2-2]", "v311[MQTT-3.1.2-2]"},
+                       "protocol level not supported");
+    }
+    p.protocol = known.value_or(version::v5);
     in.set_protocol(p.protocol);
 }
 
 void check_flags(cursor& in, std::uint8_t flags) noexcept {
-    if ((flags & flag_reserved) && in.protocol() != version::v3_1) // MQTT 3.1 does not use the bit
-        in.malformed({"v5[MQTT-3.1.2-3]", "v311[MQTT-3.1.2-3]"}, "reserved connect flag is set");
+    const bool reserved = (flags & flag_reserved) != 0 && in.protocol() != version::v3_1; // not used by MQTT 3.1
+    in.malformed_if(reserved, {"v5[MQTT-3.1.2-3]", "v311[MQTT-3.1.2-3]"}, "reserved connect flag is set");
+    const auto quality = will_qos(flags);
+    const bool retain = (flags & flag_will_retain) != 0;
     if (flags & flag_will) {
-        if (will_qos(flags) == 3) in.malformed({"v5[MQTT-3.1.2-12]", "v311[MQTT-3.1.2-14]"}, "will QoS 3");
+        in.malformed_if(quality == 3, {"v5[MQTT-3.1.2-12]", "v311[MQTT-3.1.2-14]"}, "will QoS 3");
     } else {
-        if (will_qos(flags) != 0) in.malformed({"v5[MQTT-3.1.2-11]", "v311[MQTT-3.1.2-13]"}, "will QoS without a will");
-        if (flags & flag_will_retain)
-            in.malformed({"v5[MQTT-3.1.2-13]", "v311[MQTT-3.1.2-15]"}, "will retain without a will");
+        in.malformed_if(quality != 0, {"v5[MQTT-3.1.2-11]", "v311[MQTT-3.1.2-13]"}, "will QoS without a will");
+        in.malformed_if(retain, {"v5[MQTT-3.1.2-13]", "v311[MQTT-3.1.2-15]"}, "will retain without a will");
     }
-    if (!in.is_v5() && (flags & flag_password) && !(flags & flag_user_name))
-        in.malformed({"", "v311[MQTT-3.1.2-22]"}, "password without a user name");
+    const bool lone_password = !in.is_v5() && (flags & flag_password) != 0 && (flags & flag_user_name) == 0;
+    in.malformed_if(lone_password, {"", "v311[MQTT-3.1.2-22]"}, "password without a user name");
 }
 
 void read_will(cursor& in, std::uint8_t flags, will& w) noexcept {
-    constexpr rule present{"v5[MQTT-3.1.2-9]", "v311[MQTT-3.1.2-9]"};
+    constexpr rule_ids present{"v5[MQTT-3.1.2-9]", "v311[MQTT-3.1.2-9]"};
     read_will_properties(in, w);
-    w.topic = in.string(present); // v5[MQTT-3.1.3-11], v311[MQTT-3.1.3-10]
+    w.topic = in.string(present, {"v5[MQTT-3.1.3-11]", "v311[MQTT-3.1.3-10]"});
     w.payload = in.binary(present);
     w.quality = static_cast<qos>(will_qos(flags));
     w.retain = (flags & flag_will_retain) != 0;
@@ -61,7 +66,7 @@ void read_will(cursor& in, std::uint8_t flags, will& w) noexcept {
 }
 
 // What bytes after the last announced field are: most likely a field whose flag is not set.
-rule leftover_rule(std::uint8_t flags) noexcept {
+rule_ids leftover_rule(std::uint8_t flags) noexcept {
     if (!(flags & flag_user_name)) return {"v5[MQTT-3.1.2-16]", "v311[MQTT-3.1.2-18]"};
     if (!(flags & flag_password)) return {"v5[MQTT-3.1.2-18]", "v311[MQTT-3.1.2-20]"};
     return rule_remaining_length;
@@ -75,10 +80,12 @@ void read_connect(cursor& in, const frame& f, connect& p) noexcept {
     p.clean_start = (flags & flag_clean_start) != 0;
     p.keep_alive_s = in.u16();
     read_properties(in, p.properties);
-    p.client_id = in.string({"v5[MQTT-3.1.3-3]", "v311[MQTT-3.1.3-3]"}); // v5[MQTT-3.1.3-4], v311[MQTT-3.1.3-4]
-    if (flags & flag_will) read_will(in, flags, p.last_will.emplace());
-    if (flags & flag_user_name) // v5[MQTT-3.1.3-12], v311[MQTT-3.1.3-11]
-        p.user_name = in.string({"v5[MQTT-3.1.2-17]", "v311[MQTT-3.1.2-19]"});
+    reached<"v5[MQTT-3.1.3-1]", "v311[MQTT-3.1.3-1]">(); // the order of what follows
+    p.client_id = in.string({"v5[MQTT-3.1.3-3]", "v311[MQTT-3.1.3-3]"}, {"v5[MQTT-3.1.3-4]", "v311[MQTT-3.1.3-4]"});
+    if (in.decide({"", "v311[MQTT-3.1.2-11]"}, (flags & flag_will) != 0)) read_will(in, flags, p.last_will.emplace());
+    if (flags & flag_user_name)
+        p.user_name =
+            in.string({"v5[MQTT-3.1.2-17]", "v311[MQTT-3.1.2-19]"}, {"v5[MQTT-3.1.3-12]", "v311[MQTT-3.1.3-11]"});
     if (flags & flag_password) p.password = in.binary({"v5[MQTT-3.1.2-19]", "v311[MQTT-3.1.2-21]"});
     in.expect_end(leftover_rule(flags));
 }
@@ -126,7 +133,7 @@ bool connack_reason(std::uint8_t code) noexcept {
 }
 
 reason_code read_connack_reason(cursor& in) noexcept {
-    constexpr rule codes{"v5[MQTT-3.2.2-8]", "v311 3.2.2.3"};
+    constexpr rule_ids codes{"v5[MQTT-3.2.2-8]", "v311 3.2.2.3"};
     const auto code = in.u8();
     const auto reason = in.is_v5() ? static_cast<reason_code>(code)
                                    : reason_of_return_code(code).value_or(reason_code::malformed_packet);

@@ -46,7 +46,7 @@ bool auth_reason(reason_code code) noexcept {
 }
 
 template <class Packet>
-result<Packet> decode_empty(const frame& f, rule size) {
+result<Packet> decode_empty(const frame& f, rule_ids size) {
     return decode_body<Packet>(f, version::v5, [&](cursor& in, Packet&) {
         require_flags(in, f.flags, 0, rule_reserved_flags);
         in.expect_end(size);
@@ -61,7 +61,7 @@ void read_auth(cursor& in, auth& p) {
     if (!in.is_v5()) return in.malformed({"", "v311 2.2.1"}, "packet type 15 is reserved");
     if (in.at_end()) return; // v5 3.15.2.1: success without properties is left out
     p.reason = static_cast<reason_code>(in.u8());
-    if (!auth_reason(p.reason)) return in.protocol_error({"v5[MQTT-3.15.2-1]", ""}, "not a reason code of an AUTH");
+    if (in.protocol_error_if(!auth_reason(p.reason), {"v5[MQTT-3.15.2-1]", ""}, "not a reason code of an AUTH")) return;
     read_properties(in, p.properties);
     const bool same_as_left_out = p.reason == reason_code::success && !has_properties(p.properties);
     if (!p.properties.authentication_method && !same_as_left_out)
@@ -79,8 +79,8 @@ result<disconnect> decode_disconnect(const frame& f, version v) {
         if (!in.is_v5()) return in.expect_end({"", "v311 3.14.1"});
         if (in.at_end()) return; // v5 3.14.2.1: success is left out
         p.reason = static_cast<reason_code>(in.u8());
-        if (!disconnect_reason(p.reason))
-            return in.protocol_error({"v5[MQTT-3.14.2-1]", ""}, "not a reason code of a DISCONNECT");
+        const bool unknown = !disconnect_reason(p.reason);
+        if (in.protocol_error_if(unknown, {"v5[MQTT-3.14.2-1]", ""}, "not a reason code of a DISCONNECT")) return;
         if (!in.at_end()) read_properties(in, p.properties); // v5 3.14.2.2.1
     });
 }

@@ -10,15 +10,16 @@ void read_flags(cursor& in, std::uint8_t flags, publish& p) noexcept {
     const unsigned quality = flags >> 1 & 3u;
     p.retain = (flags & flag_retain) != 0;
     p.dup = (flags & flag_dup) != 0;
-    if (quality == 3) return in.malformed({"v5[MQTT-3.3.1-4]", "v311[MQTT-3.3.1-4]"}, "QoS 3");
+    if (in.malformed_if(quality == 3, {"v5[MQTT-3.3.1-4]", "v311[MQTT-3.3.1-4]"}, "QoS 3")) return;
     p.quality = static_cast<qos>(quality);
-    if (p.dup && quality == 0) in.malformed({"v5[MQTT-3.3.1-2]", "v311[MQTT-3.3.1-2]"}, "DUP at QoS 0");
+    in.malformed_if(p.dup && quality == 0, {"v5[MQTT-3.3.1-2]", "v311[MQTT-3.3.1-2]"}, "DUP at QoS 0");
 }
 
 void check_topic(cursor& in, const publish& p) noexcept {
-    if (p.topic.find('+') != std::string_view::npos || p.topic.find('#') != std::string_view::npos)
-        return in.malformed({"v5[MQTT-3.3.2-2]", "v311[MQTT-3.3.2-2]"}, "wildcard in a topic name");
-    if (!p.topic.empty() || p.properties.topic_alias) return;
+    const bool wildcard = p.topic.find_first_of("+#") != std::string_view::npos;
+    if (in.malformed_if(wildcard, {"v5[MQTT-3.3.2-2]", "v311[MQTT-3.3.2-2]"}, "wildcard in a topic name")) return;
+    const bool none = p.topic.empty() && !p.properties.topic_alias;
+    if (!in.decide({"v5[MQTT-4.7.3-1]", "v311[MQTT-4.7.3-1]"}, none)) return;
     if (in.is_v5())
         in.protocol_error({"v5 3.3.2.1", ""}, "neither topic name nor topic alias");
     else
@@ -30,8 +31,10 @@ void check_topic(cursor& in, const publish& p) noexcept {
 result<publish> decode_publish(const frame& f, version v, bool from_client) {
     return decode_body<publish>(f, v, [&f, from_client](cursor& in, publish& p) {
         read_flags(in, f.flags, p);
-        p.topic = in.string({"v5[MQTT-3.3.2-1]", "v311[MQTT-3.3.2-1]"});
-        if (p.quality != qos::at_most_once) p.id = read_packet_id(in); // v5[MQTT-2.2.1-2], v311[MQTT-2.3.1-5]
+        constexpr rule_ids topic_first{"v5[MQTT-3.3.2-1]", "v311[MQTT-3.3.2-1]"};
+        p.topic = in.string(topic_first, topic_first);
+        if (in.decide({"v5[MQTT-2.2.1-2]", "v311[MQTT-2.3.1-5]"}, p.quality != qos::at_most_once))
+            p.id = read_packet_id(in);
         read_properties(in, p.properties, from_client);
         check_topic(in, p);
         p.payload = in.rest();

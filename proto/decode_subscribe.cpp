@@ -5,7 +5,7 @@ namespace fb::proto {
 namespace {
 
 // Says which rule an invalid filter (of valid UTF-8) breaks.
-rule broken_filter_rule(std::string_view filter) noexcept {
+rule_ids broken_filter_rule(std::string_view filter) noexcept {
     if (filter.empty()) return {"v5[MQTT-4.7.3-1]", "v311[MQTT-4.7.3-1]"};
     level_reader levels(filter);
     for (std::string_view level; levels.next(level);) {
@@ -17,9 +17,9 @@ rule broken_filter_rule(std::string_view filter) noexcept {
     return {"v5[MQTT-4.8.2-1]", "v5[MQTT-4.8.2-1]"};
 }
 
-rule broken_share_rule(std::string_view filter) noexcept {
-    constexpr rule group{"v5[MQTT-4.8.2-1]", "v5[MQTT-4.8.2-1]"};
-    constexpr rule rest{"v5[MQTT-4.8.2-2]", "v5[MQTT-4.8.2-2]"};
+rule_ids broken_share_rule(std::string_view filter) noexcept {
+    constexpr rule_ids group{"v5[MQTT-4.8.2-1]", "v5[MQTT-4.8.2-1]"};
+    constexpr rule_ids rest{"v5[MQTT-4.8.2-2]", "v5[MQTT-4.8.2-2]"};
     level_reader levels(filter);
     std::string_view level;
     levels.next(level); // "$share"
@@ -31,8 +31,8 @@ rule broken_share_rule(std::string_view filter) noexcept {
     return broken_filter_rule(filter.substr(plain + 1));
 }
 
-std::string_view read_filter(cursor& in, rule text) noexcept {
-    const auto filter = in.string(text);
+std::string_view read_filter(cursor& in, rule_ids text) noexcept {
+    const auto filter = in.string(text, text);
     if (!in.ok()) return {};
     if (is_share(filter)) {
         if (!parse_share(filter)) in.malformed(broken_share_rule(filter), "invalid shared subscription");
@@ -50,11 +50,11 @@ subscription_options read_options_v5(cursor& in, std::string_view filter) noexce
     subscription_options options;
     options.no_local = (bits & 4u) != 0;
     options.retain_as_published = (bits & 8u) != 0;
-    if (bits & 0xC0u) in.malformed({"v5[MQTT-3.8.3-5]", ""}, "reserved bits of the subscription options");
+    in.malformed_if((bits & 0xC0u) != 0, {"v5[MQTT-3.8.3-5]", ""}, "reserved bits of the subscription options");
     if (quality == 3) in.protocol_error({"v5 3.8.3.1", ""}, "maximum QoS 3");
     if (retained == 3) in.protocol_error({"v5 3.8.3.1", ""}, "retain handling 3");
-    if (options.no_local && is_share(filter))
-        in.protocol_error({"v5[MQTT-3.8.3-4]", ""}, "no local on a shared subscription");
+    const bool shared = options.no_local && is_share(filter);
+    in.protocol_error_if(shared, {"v5[MQTT-3.8.3-4]", ""}, "no local on a shared subscription");
     options.maximum_qos = static_cast<qos>(quality);
     options.retained = static_cast<retain_handling>(retained);
     return options;
@@ -62,7 +62,7 @@ subscription_options read_options_v5(cursor& in, std::string_view filter) noexce
 
 subscription_options read_options_v311(cursor& in) noexcept {
     const auto bits = in.u8();
-    if (bits > 2) in.malformed({"", "v311[MQTT-3.8.3-4]"}, "requested QoS is not 0, 1 or 2");
+    if (in.malformed_if(bits > 2, {"", "v311[MQTT-3.8.3-4]"}, "requested QoS is not 0, 1 or 2")) return {};
     return {.maximum_qos = static_cast<qos>(bits)};
 }
 
@@ -73,8 +73,8 @@ result<subscribe> decode_subscribe(const frame& f, version v) {
         require_flags_0010(in, f, {"v5[MQTT-3.8.1-1]", "v311[MQTT-3.8.1-1]"});
         p.id = read_packet_id(in);
         read_properties(in, p.properties);
-        if (in.at_end())
-            in.protocol_error({"v5[MQTT-3.8.3-2]", "v311[MQTT-3.8.3-3]"}, "SUBSCRIBE without a topic filter");
+        constexpr rule_ids one{"v5[MQTT-3.8.3-2]", "v311[MQTT-3.8.3-3]"};
+        in.protocol_error_if(in.at_end(), one, "SUBSCRIBE without a topic filter");
         while (!in.at_end()) {
             topic_request request;
             request.filter = read_filter(in, {"v5[MQTT-3.8.3-1]", "v311[MQTT-3.8.3-1]"});
@@ -89,8 +89,8 @@ result<unsubscribe> decode_unsubscribe(const frame& f, version v) {
         require_flags_0010(in, f, {"v5[MQTT-3.10.1-1]", "v311[MQTT-3.10.1-1]"});
         p.id = read_packet_id(in);
         read_properties(in, p.user);
-        if (in.at_end())
-            in.protocol_error({"v5[MQTT-3.10.3-2]", "v311[MQTT-3.10.3-2]"}, "UNSUBSCRIBE without a topic filter");
+        constexpr rule_ids one{"v5[MQTT-3.10.3-2]", "v311[MQTT-3.10.3-2]"};
+        in.protocol_error_if(in.at_end(), one, "UNSUBSCRIBE without a topic filter");
         while (!in.at_end()) p.filters.push_back(read_filter(in, {"v5[MQTT-3.10.3-1]", "v311[MQTT-3.10.3-1]"}));
     });
 }

@@ -7,6 +7,7 @@
 
 #include "proto/encode.hpp"
 #include "proto/property_reader.hpp"
+#include "proto/rule.hpp"
 #include "proto/writer.hpp"
 
 namespace fb::proto {
@@ -30,19 +31,30 @@ bool append_packet(unsigned first, std::string& out, std::uint32_t packet_size_m
     const std::size_t start = out.size();
     out.resize(start + size);
     byte_writer writer(out.data() + start);
-    writer.u8(first);
+    writer.u8(rule<"v5[MQTT-2.1.3-1]", "v311[MQTT-2.2.2-1]">(first));
     writer.varint(length);
     body(writer);
     assert(writer.position() == out.data() + out.size());
     return true;
 }
 
-/// The same for packets that may go without their diagnostics; `body(sink, keep)`.
+/// The statements that say which diagnostics go when a packet would be too large.
+struct trim_rules {
+    rule_ids user_properties;
+    rule_ids reason_string;
+};
+
+/// The same for packets that may go without their diagnostics: first the user properties go, then the reason string.
+/// `body(sink, keep)`.
 template <class Body>
-bool append_trimmed(unsigned first, std::string& out, std::uint32_t packet_size_max, const Body& body) {
-    for (const auto kept : {keep::everything, keep::reason_string, keep::neither})
-        if (append_packet(first, out, packet_size_max, [&](auto& sink) { body(sink, kept); })) return true;
-    return false;
+bool append_trimmed(unsigned first, const trim_rules& rules, std::string& out, std::uint32_t packet_size_max,
+                    const Body& body) {
+    const auto append = [&](keep kept) {
+        return append_packet(first, out, packet_size_max, [&](auto& sink) { body(sink, kept); });
+    };
+    if (rules.user_properties.decide(append(keep::everything), true)) return true;
+    if (rules.reason_string.decide(append(keep::reason_string), true)) return true;
+    return append(keep::neither);
 }
 
 /// Writes the values of `p`, whose put(sink, p, kept) is found in encode_properties.hpp, with their length in front.
@@ -50,7 +62,7 @@ template <class Sink, class Properties>
 void put_block(Sink& sink, const Properties& p, keep kept) {
     byte_counter counter;
     put(counter, p, kept);
-    sink.varint(counter.size()); // v5[MQTT-2.2.2-1]
+    sink.varint(rule<"v5[MQTT-2.2.2-1]">(counter.size()));
     put(sink, p, kept);
 }
 

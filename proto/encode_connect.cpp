@@ -37,8 +37,9 @@ void encode(const connect& p, std::string& out) {
 }
 
 bool encode(const connack& p, version v, std::string& out, std::uint32_t packet_size_max) {
-    return append_trimmed(first_byte(packet_type::connack), out, packet_size_max, [&](auto& sink, keep kept) {
-        sink.u8(p.session_present ? 1 : 0);
+    constexpr trim_rules trim{{"v5[MQTT-3.2.2-20]", ""}, {"v5[MQTT-3.2.2-19]", ""}};
+    return append_trimmed(first_byte(packet_type::connack), trim, out, packet_size_max, [&](auto& sink, keep kept) {
+        sink.u8(rule<"v5[MQTT-3.2.2-1]">(p.session_present ? 1u : 0u));
         if (v != version::v5) return sink.u8(connect_return_code_v311(p.reason));
         sink.u8(static_cast<unsigned>(p.reason));
         put_block(sink, p.properties, kept);

@@ -3,7 +3,8 @@
 namespace fb::proto {
 
 bool encode(const disconnect& p, version v, std::string& out, std::uint32_t packet_size_max) {
-    return append_trimmed(first_byte(packet_type::disconnect), out, packet_size_max, [&](auto& sink, keep kept) {
+    constexpr trim_rules trim{{"v5[MQTT-3.14.2-4]", ""}, {"v5[MQTT-3.14.2-3]", ""}};
+    return append_trimmed(first_byte(packet_type::disconnect), trim, out, packet_size_max, [&](auto& sink, keep kept) {
         if (v != version::v5) return;
         const bool properties = any_to_put(p.properties, kept);
         if (p.reason == reason_code::success && !properties) return; // v5 3.14.2.1
@@ -15,7 +16,8 @@ bool encode(const disconnect& p, version v, std::string& out, std::uint32_t pack
 bool encode(const auth& p, version v, std::string& out, std::uint32_t packet_size_max) {
     assert(v == version::v5);
     static_cast<void>(v);
-    return append_trimmed(first_byte(packet_type::auth), out, packet_size_max, [&](auto& sink, keep kept) {
+    constexpr trim_rules trim{{"v5[MQTT-3.15.2-3]", ""}, {"v5[MQTT-3.15.2-2]", ""}};
+    return append_trimmed(first_byte(packet_type::auth), trim, out, packet_size_max, [&](auto& sink, keep kept) {
         if (p.reason == reason_code::success && !any_to_put(p.properties, kept)) return; // v5 3.15.2.1
         sink.u8(static_cast<unsigned>(p.reason));
         put_block(sink, p.properties, kept);

@@ -61,9 +61,7 @@ void put_user(Sink& sink, const user_properties& user) {
     for (const auto& [name, value] : user.added()) put_pair(name, value);
 }
 
-/// Reason string and user properties as far as they are kept. User properties go first, then the reason string:
-/// v5[MQTT-3.2.2-19], -20, v5[MQTT-3.4.2-2], -3, v5[MQTT-3.5.2-2], -3, v5[MQTT-3.6.2-2], -3, v5[MQTT-3.7.2-2], -3,
-/// v5[MQTT-3.9.2-1], -2, v5[MQTT-3.11.2-1], -2, v5[MQTT-3.14.2-3], -4, v5[MQTT-3.15.2-2].
+/// Reason string and user properties as far as they are kept.
 template <class Sink, class Properties>
 void put_diagnostics(Sink& sink, const Properties& p, keep kept) {
     if (kept != keep::neither) put_string(sink, property_id::reason_string, p.reason_string);
@@ -111,11 +109,11 @@ void put(Sink& sink, const connack_properties& p, keep kept) {
 template <class Sink>
 void put_forwarded(Sink& sink, const publish_properties& p) {
     using id = property_id;
-    put_byte(sink, id::payload_format_indicator, p.payload_format); // v5[MQTT-3.3.2-4]
-    put_string(sink, id::response_topic, p.response_topic);         // v5[MQTT-3.3.2-15]
-    put_string(sink, id::correlation_data, p.correlation_data);     // v5[MQTT-3.3.2-16]
-    put_string(sink, id::content_type, p.content_type);             // v5[MQTT-3.3.2-20]
-    put_user(sink, p.user);                                         // v5[MQTT-3.3.2-17], v5[MQTT-3.3.2-18]
+    put_byte(sink, id::payload_format_indicator, rule<"v5[MQTT-3.3.2-4]">(p.payload_format));
+    put_string(sink, id::response_topic, rule<"v5[MQTT-3.3.2-15]">(p.response_topic));
+    put_string(sink, id::correlation_data, rule<"v5[MQTT-3.3.2-16]">(p.correlation_data));
+    put_string(sink, id::content_type, rule<"v5[MQTT-3.3.2-20]">(p.content_type));
+    if (rule<"v5[MQTT-3.3.2-17]", "v5[MQTT-3.3.2-18]", "v5[MQTT-3.1.3-10]">(true)) put_user(sink, p.user);
 }
 
 template <class Sink>

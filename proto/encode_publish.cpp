@@ -20,7 +20,7 @@ void put_own_properties(Sink& sink, const publish_head& h) {
 }
 
 bool has_packet_id(const publish_head& h) noexcept {
-    return h.quality != qos::at_most_once; // v5[MQTT-2.2.1-2], v311[MQTT-2.3.1-5]
+    return rule<"v5[MQTT-2.2.1-2]", "v311[MQTT-2.3.1-5]">(h.quality != qos::at_most_once);
 }
 
 // `forwarded` is the size of the forward block, whether h holds it or it is written some other way.

@@ -1,5 +1,7 @@
 #include "proto/frame.hpp"
 
+#include "proto/rule.hpp"
+
 namespace fb::proto {
 namespace {
 
@@ -21,12 +23,12 @@ result<frame> next_frame(std::string_view bytes, std::uint32_t packet_size_max) 
         const auto byte = static_cast<std::uint8_t>(bytes[i + 1]);
         length |= static_cast<std::uint32_t>(byte & 0x7F) << (7 * i);
         if (byte & 0x80) continue;
-        if (byte == 0 && i != 0)
+        if (rule<"v5[MQTT-1.5.5-1]">(byte == 0 && i != 0))
             return decode_error{reason_code::malformed_packet, "v5[MQTT-1.5.5-1]",
                                 "remaining length is longer than needed"};
         const std::size_t header = i + 2;
         const auto size = static_cast<std::uint32_t>(header) + length;
-        if (size > packet_size_max)
+        if (rule<"v5[MQTT-3.2.2-15]">(size > packet_size_max))
             return decode_error{reason_code::packet_too_large, "v5[MQTT-3.2.2-15]", "packet larger than allowed"};
         if (bytes.size() < size) {
             f.needed = size;

@@ -15,7 +15,7 @@ struct property_rule {
     std::uint16_t places = 0; // a bit per property_place
     std::uint32_t minimum = 0;
     std::uint32_t maximum = any;
-    const char* range = ""; // what says so
+    const char* says_so = ""; // the statement about the range, or that it is a string
 };
 
 template <class... Types>
@@ -40,8 +40,8 @@ constexpr auto rules = [] {
     const auto row = [&table](id property, property_rule r) { table[static_cast<std::size_t>(property)] = r; };
     row(id::payload_format_indicator, {t::byte, publish_or_will, 0, 1, "v5 3.3.2.3.2"});
     row(id::message_expiry_interval, {t::four_bytes, publish_or_will});
-    row(id::content_type, {t::string, publish_or_will});
-    row(id::response_topic, {t::string, publish_or_will});
+    row(id::content_type, {t::string, publish_or_will, 0, any, "v5[MQTT-3.3.2-19]"});
+    row(id::response_topic, {t::string, publish_or_will, 0, any, "v5[MQTT-3.3.2-13]"});
     row(id::correlation_data, {t::binary, publish_or_will});
     row(id::subscription_identifier, {t::varint, at(pt::publish, pt::subscribe), 1, any, "v5 3.8.2.1.2"});
     row(id::session_expiry_interval, {t::four_bytes, greetings | at(pt::disconnect)});
@@ -74,7 +74,7 @@ constexpr std::array<const char*, 16> once_sections{
     "v5 3.8.2.1", "v5 3.9.2.1",  "v5 3.10.2.1", "v5 3.11.2.1", "",           "",           "v5 3.14.2.2", "v5 3.15.2.2",
 };
 
-constexpr rule v5_only(const char* statement) { return {statement, statement}; }
+constexpr rule_ids v5_only(const char* statement) { return {statement, statement}; }
 
 const property_rule& rule_of(property_id id) noexcept { return rules[static_cast<std::size_t>(id)]; }
 
@@ -92,11 +92,11 @@ void read_value(cursor& block, property& p) noexcept {
     case value_type::two_bytes: p.number = block.u16(); break;
     case value_type::four_bytes: p.number = block.u32(); break;
     case value_type::varint: p.number = block.varint(); break;
-    case value_type::string: p.text = block.string(); break;
+    case value_type::string: p.text = block.string(rule_remaining_length, v5_only(rule_of(p.id).says_so)); break;
     case value_type::binary: p.text = block.binary(); break;
     case value_type::string_pair:
-        p.text = block.string(); // v5[MQTT-1.5.7-1]
-        p.value = block.string();
+        p.text = block.string(rule_remaining_length, v5_only("v5[MQTT-1.5.7-1]"));
+        p.value = block.string(rule_remaining_length, v5_only("v5[MQTT-1.5.7-1]"));
         break;
     case value_type::none: break;
     }
@@ -126,9 +126,10 @@ bool property_reader::next(property& p) noexcept {
     read_id(rest_, p);
     if (rest_.ok() && allowed_here(p)) read_value(rest_, p);
     const auto& known = rule_of(p.id);
-    if (rest_.ok() && (p.number < known.minimum || p.number > known.maximum)) {
+    const bool out_of_range = p.number < known.minimum || p.number > known.maximum;
+    if (rest_.ok() && rest_.decide(v5_only(known.says_so), out_of_range)) {
         const bool alias = p.id == property_id::topic_alias;
-        rest_.fail(alias ? reason_code::topic_alias_invalid : reason_code::protocol_error, v5_only(known.range),
+        rest_.fail(alias ? reason_code::topic_alias_invalid : reason_code::protocol_error, v5_only(known.says_so),
                    "property value out of its range");
     }
     if (!rest_.ok()) outer_.fail(rest_.error());

@@ -4,7 +4,7 @@
 namespace fb::proto {
 namespace {
 
-constexpr rule v5_only(const char* statement) { return {statement, statement}; }
+constexpr rule_ids v5_only(const char* statement) { return {statement, statement}; }
 
 // The properties a PUBLISH and a will have in common; false for any other.
 bool store_message_property(cursor& in, const property& p, publish_properties& out) noexcept {
@@ -14,8 +14,8 @@ bool store_message_property(cursor& in, const property& p, publish_properties& o
     case property_id::content_type: out.content_type = p.text; return true;
     case property_id::correlation_data: out.correlation_data = p.text; return true;
     case property_id::response_topic:
-        if (!valid_topic_name(p.text))
-            in.protocol_error(v5_only("v5[MQTT-3.3.2-14]"), "response topic is no topic name");
+        in.protocol_error_if(!valid_topic_name(p.text), v5_only("v5[MQTT-3.3.2-14]"),
+                             "response topic is no topic name");
         out.response_topic = p.text;
         return true;
     default: return false;
@@ -83,8 +83,8 @@ void read_properties(cursor& in, publish_properties& out, bool from_client) {
         if (p.id == property_id::topic_alias) out.topic_alias = static_cast<std::uint16_t>(p.number);
         if (p.id == property_id::user_property) out.user = user_properties(reader.block());
         if (p.id != property_id::subscription_identifier) continue;
-        if (from_client)
-            return in.protocol_error(v5_only("v5[MQTT-3.3.4-6]"), "PUBLISH of a client with a subscription identifier");
+        constexpr auto* what = "PUBLISH of a client with a subscription identifier";
+        if (in.protocol_error_if(from_client, v5_only("v5[MQTT-3.3.4-6]"), what)) return;
         out.subscription_ids.push_back(p.number);
     }
 }

@@ -1,5 +1,7 @@
 #include "proto/reason_code.hpp"
 
+#include "proto/rule.hpp"
+
 namespace fb::proto {
 
 std::string_view to_string(reason_code code) noexcept {
@@ -54,8 +56,9 @@ std::string_view to_string(reason_code code) noexcept {
 std::uint8_t connect_return_code_v311(reason_code code) noexcept {
     switch (code) {
     case reason_code::success: return 0;
-    case reason_code::unsupported_protocol_version: return 1; // v311[MQTT-3.1.2-2]
-    case reason_code::client_identifier_not_valid: return 2;  // v311[MQTT-3.1.3-8], v311[MQTT-3.1.3-9]
+    case reason_code::unsupported_protocol_version: return rule<"v311[MQTT-3.1.2-2]">(std::uint8_t{1});
+    case reason_code::client_identifier_not_valid:
+        return rule<"v311[MQTT-3.1.3-8]", "v311[MQTT-3.1.3-9]">(std::uint8_t{2});
     case reason_code::unspecified_error:
     case reason_code::implementation_specific_error:
     case reason_code::server_unavailable:
@@ -72,7 +75,7 @@ std::uint8_t connect_return_code_v311(reason_code code) noexcept {
 }
 
 std::uint8_t suback_return_code_v311(reason_code code) noexcept {
-    return code <= reason_code::granted_qos_2 ? static_cast<std::uint8_t>(code) : 0x80; // v311[MQTT-3.9.3-2]
+    return rule<"v311[MQTT-3.9.3-2]">(code <= reason_code::granted_qos_2) ? static_cast<std::uint8_t>(code) : 0x80;
 }
 
 } // namespace fb::proto

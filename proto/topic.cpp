@@ -1,5 +1,6 @@
 #include "proto/topic.hpp"
 
+#include "proto/rule.hpp"
 #include "proto/utf8.hpp"
 
 namespace fb::proto {
@@ -12,24 +13,25 @@ bool has_wildcard(std::string_view text) noexcept {
     return text.find('+') != std::string_view::npos || text.find('#') != std::string_view::npos;
 }
 
-// v5[MQTT-4.7.3-1], v5[MQTT-4.7.3-2], v5[MQTT-4.7.3-3]; the same ids in v311.
 bool valid_topic_text(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= topic_size_max && valid_utf8_string(text);
+    if (rule<"v5[MQTT-4.7.3-1]", "v311[MQTT-4.7.3-1]">(text.empty())) return false;
+    if (rule<"v5[MQTT-4.7.3-3]", "v311[MQTT-4.7.3-3]">(text.size() > topic_size_max)) return false;
+    return rule<"v5[MQTT-4.7.3-2]", "v311[MQTT-4.7.3-2]">(valid_utf8_string(text));
 }
 
 bool begins_with_wildcard(std::string_view filter) noexcept {
     return !filter.empty() && (filter.front() == '+' || filter.front() == '#');
 }
 
-// v5[MQTT-4.7.2-1], v311[MQTT-4.7.2-1]: $-topics are out of reach of a filter that begins with a wildcard.
+// $-topics are out of reach of a filter that begins with a wildcard.
 bool hidden_by_dollar(std::string_view filter, std::string_view topic) noexcept {
-    return topic.starts_with('$') && begins_with_wildcard(filter);
+    return rule<"v5[MQTT-4.7.2-1]", "v311[MQTT-4.7.2-1]">(topic.starts_with('$') && begins_with_wildcard(filter));
 }
 
 } // namespace
 
 bool valid_topic_name(std::string_view topic) noexcept {
-    return valid_topic_text(topic) && !has_wildcard(topic); // v5[MQTT-4.7.0-1], v311[MQTT-4.7.1-1]
+    return valid_topic_text(topic) && !rule<"v5[MQTT-4.7.0-1]", "v311[MQTT-4.7.1-1]">(has_wildcard(topic));
 }
 
 bool valid_topic_filter(std::string_view filter) noexcept {
@@ -37,9 +39,11 @@ bool valid_topic_filter(std::string_view filter) noexcept {
     level_reader levels(filter);
     std::string_view level;
     while (levels.next(level)) {
-        if (!has_wildcard(level)) continue;
-        if (level.size() != 1) return false;              // v5[MQTT-4.7.1-1], v5[MQTT-4.7.1-2]
-        if (level == "#" && !levels.last()) return false; // v5[MQTT-4.7.1-1], v311[MQTT-4.7.1-2]
+        if (rule<"v311[MQTT-3.8.3-2]">(!has_wildcard(level))) continue; // wildcards are supported
+        const bool alone = level.size() == 1;
+        const bool multi = level.find('#') != std::string_view::npos;
+        if (multi && rule<"v5[MQTT-4.7.1-1]", "v311[MQTT-4.7.1-2]">(!alone || !levels.last())) return false;
+        if (!multi && rule<"v5[MQTT-4.7.1-2]", "v311[MQTT-4.7.1-3]">(!alone)) return false;
     }
     return true;
 }
@@ -53,7 +57,7 @@ bool topic_matches(std::string_view filter, std::string_view topic) noexcept {
     while (wanted.next(want)) {
         if (want == "#") return true; // the parent level too: "a/#" matches "a"
         if (!levels.next(level)) return false;
-        if (want != "+" && want != level) return false;
+        if (want != "+" && rule<"v5[MQTT-4.7.3-4]", "v311[MQTT-4.7.3-4]">(want != level)) return false;
     }
     return levels.last();
 }
@@ -88,10 +92,11 @@ std::optional<share> parse_share(std::string_view filter) noexcept {
     if (!is_share(filter)) return std::nullopt;
     filter.remove_prefix(share_prefix.size());
     const auto slash = filter.find('/');
-    if (slash == std::string_view::npos) return std::nullopt; // v5[MQTT-4.8.2-2]
+    if (rule<"v5[MQTT-4.8.2-2]">(slash == std::string_view::npos)) return std::nullopt;
     const share parts{filter.substr(0, slash), filter.substr(slash + 1)};
-    if (parts.group.empty() || has_wildcard(parts.group)) return std::nullopt; // v5[MQTT-4.8.2-1], v5[MQTT-4.8.2-2]
-    if (!valid_utf8_string(parts.group) || !valid_topic_filter(parts.filter)) return std::nullopt;
+    if (rule<"v5[MQTT-4.8.2-1]">(parts.group.empty())) return std::nullopt;
+    if (rule<"v5[MQTT-4.8.2-2]">(has_wildcard(parts.group) || !valid_utf8_string(parts.group))) return std::nullopt;
+    if (rule<"v5[MQTT-4.8.2-2]">(!valid_topic_filter(parts.filter))) return std::nullopt;
     return parts;
 }
 

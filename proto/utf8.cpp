@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "proto/rule.hpp"
+
 namespace fb::proto {
 namespace {
 
@@ -44,13 +46,13 @@ bool well_formed(std::string_view text, bool nul_allowed) noexcept {
             continue;
         }
         const auto byte = static_cast<unsigned char>(*p);
-        if (byte == 0 && !nul_allowed) return false;
+        if (rule<"v5[MQTT-1.5.4-2]", "v311[MQTT-1.5.3-2]">(byte == 0 && !nul_allowed)) return false;
         if (byte < 0x80) {
             ++p;
             continue;
         }
         const auto size = character_size(reinterpret_cast<const unsigned char*>(p), static_cast<std::size_t>(end - p));
-        if (size == 0) return false;
+        if (rule<"v5[MQTT-1.5.4-1]", "v311[MQTT-1.5.3-1]">(size == 0)) return false;
         p += size;
     }
     return true;
@@ -58,9 +60,7 @@ bool well_formed(std::string_view text, bool nul_allowed) noexcept {
 
 } // namespace
 
-bool valid_utf8_string(std::string_view text) noexcept {
-    return well_formed(text, false); // v5[MQTT-1.5.4-1], v5[MQTT-1.5.4-2], v311[MQTT-1.5.3-1], v311[MQTT-1.5.3-2]
-}
+bool valid_utf8_string(std::string_view text) noexcept { return well_formed(text, false); }
 
 bool valid_utf8(std::string_view text) noexcept { return well_formed(text, true); }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "proto/rule.hpp"
 #include "proto/types.hpp"
 
 namespace fb::proto {
@@ -46,9 +47,9 @@ class byte_writer {
         u16(value >> 16);
         u16(value & 0xFFFF);
     }
-    void varint(std::size_t value) noexcept { // v5[MQTT-1.5.5-1]
+    void varint(std::size_t value) noexcept {
         for (; value >= 128; value >>= 7) u8(static_cast<unsigned>(value & 0x7F) | 0x80u);
-        u8(static_cast<unsigned>(value));
+        u8(rule<"v5[MQTT-1.5.5-1]">(static_cast<unsigned>(value)));
     }
     void raw(std::string_view bytes) noexcept {
         if (!bytes.empty()) std::memcpy(at_, bytes.data(), bytes.size());

@@ -3,15 +3,17 @@
 #include <cassert>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::core {
 namespace {
 
 constexpr std::size_t copy_payload_below = 512; // bytes; larger ones are sent from the message itself
 
-/// Message Expiry Interval to send on: what is left, at least a second (v5[MQTT-3.3.2-6]).
+/// Message Expiry Interval to send on: what is left, at least a second.
 std::uint32_t seconds_left(const message& m, std::int64_t mono_ms) {
-    return static_cast<std::uint32_t>(std::max<std::int64_t>(1, (m.expires_mono_ms() - mono_ms + 999) / 1000));
+    const std::int64_t left = std::max<std::int64_t>(1, (m.expires_mono_ms() - mono_ms + 999) / 1000);
+    return rule<"v5[MQTT-3.3.2-6]">(static_cast<std::uint32_t>(left));
 }
 
 } // namespace
@@ -75,7 +77,7 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
 }
 
 bool engine::window_open(const connection& c, const outgoing& o) const {
-    if (o.inflight.size() >= c.send_window) return false; // v5[MQTT-3.3.4-9]
+    if (rule<"v5[MQTT-3.3.4-9]", "v5[MQTT-4.9.0-2]">(o.inflight.size() >= c.send_window)) return false;
     if (o.inflight_bytes >= config_.limits.queued_bytes_max) return false;
     return !c.output || c.output->size() < config_.limits.output_bytes_high;
 }
@@ -127,12 +129,12 @@ void engine::pump(session& s) {
         o.waiting.pop_front();
         o.waiting_bytes -= d.message->bytes();
         const bool begun = d.phase != delivery_phase::queued;
-        if (!begun && d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5], not once sent: v5[MQTT-4.3.3-7]
+        if (rule<"v5[MQTT-3.3.2-5]", "v5[MQTT-4.3.3-7]">(!begun && d.message->expired(now_.mono_ms))) {
             counters_.dropped_expired.add();
             drop_row(s, d);
             continue;
         }
-        if (!fits(*c, d)) { // v5[MQTT-3.1.2-24] v5[MQTT-3.1.2-25]: as if it had been sent
+        if (rule<"v5[MQTT-3.1.2-24]", "v5[MQTT-3.1.2-25]">(!fits(*c, d))) { // as if it had been sent
             counters_.dropped_too_large.add();
             drop_row(s, d);
             continue;
@@ -162,15 +164,17 @@ void engine::take_packet_id(outgoing& o, delivery& d) {
     const auto advance = [&] { o.next_id = o.next_id == 65535 ? 1 : static_cast<proto::packet_id>(o.next_id + 1); };
     d.send_number = o.sends++;
     if (!o.inflight.empty() && d.send_number - o.inflight.front().send_number > 60'000) {
-        while (taken(o.next_id)) advance();
+        while (rule<"v5[MQTT-2.2.1-4]", "v5[MQTT-4.3.2-1]", "v5[MQTT-4.3.3-1]", "v311[MQTT-2.3.1-4]">(taken(o.next_id)))
+            advance();
     }
-    d.id = o.next_id; // v5[MQTT-2.2.1-4] v311[MQTT-2.3.1-4]
+    d.id = rule<"v5[MQTT-2.2.1-4]", "v5[MQTT-4.3.2-1]", "v5[MQTT-4.3.3-1]", "v311[MQTT-2.3.1-4]", "v311[MQTT-4.3.2-1]",
+                "v311[MQTT-4.3.3-1]">(o.next_id);
     advance();
 }
 
-/// After a resumed connection: what was in flight, in its order, with its ids (v5[MQTT-4.4.0-1] v5[MQTT-4.6.0-1]
-/// v311[MQTT-4.4.0-1] v311[MQTT-4.6.0-1]). What the new Receive Maximum has no room for goes back to the front of the
-/// queue (v5[MQTT-3.3.4-9]) and keeps its id; pump() sends it before anything new.
+/// After a resumed connection: what was in flight, in its order, with its ids (as v5[MQTT-4.6.0-1] asks of clients).
+/// What the new Receive Maximum has no room for goes back to the front of the queue and keeps its id; pump() sends it
+/// before anything new.
 void engine::redeliver(connection& c, session& s) {
     if (!s.out) return;
     outgoing& o = *s.out;
@@ -180,16 +184,17 @@ void engine::redeliver(connection& c, session& s) {
     std::deque<delivery> later;
     for (delivery& d : before) {
         const bool is_publish = d.phase == delivery_phase::sent && !d.held;
-        if (is_publish && !fits(c, d)) { // v5[MQTT-3.1.2-25]
+        if (rule<"v5[MQTT-3.1.2-25]">(is_publish && !fits(c, d))) {
             counters_.dropped_too_large.add();
             drop_row(s, d);
-        } else if (is_publish && o.inflight.size() >= c.send_window) {
+        } else if (rule<"v5[MQTT-3.3.4-9]">(is_publish && o.inflight.size() >= c.send_window)) {
             later.push_back(std::move(d));
         } else {
             o.inflight_bytes += d.message->bytes();
             delivery& kept = o.inflight.emplace_back(std::move(d));
             if (kept.held) continue; // release_held() sends it when its commit comes
-            if (kept.phase == delivery_phase::released)
+            if (rule<"v5[MQTT-4.4.0-1]", "v5[MQTT-4.3.3-6]", "v311[MQTT-2.3.1-3]", "v311[MQTT-4.4.0-1]">(
+                    kept.phase == delivery_phase::released))
                 send_pubrel(c, kept.id);
             else
                 append_publish(c, kept);
@@ -229,13 +234,15 @@ proto::publish_head engine::head_of(const delivery& d) const {
     h.topic = m.topic();
     h.quality = d.quality;
     h.retain = d.retain;
-    h.dup = d.attempted; // v5[MQTT-3.3.1-1] v311[MQTT-3.3.1-1]; 0 for QoS 0: v5[MQTT-3.3.1-2]
-    h.id = d.quality == proto::qos::at_most_once ? proto::packet_id{0} : d.id; // v5[MQTT-2.2.1-2]
+    h.dup = rule<"v5[MQTT-3.3.1-1]", "v5[MQTT-3.3.1-2]", "v5[MQTT-3.3.1-3]", "v5[MQTT-4.3.1-1]", "v5[MQTT-4.3.2-2]",
+                 "v5[MQTT-4.3.3-2]", "v311[MQTT-3.3.1-1]", "v311[MQTT-3.3.1-2]", "v311[MQTT-3.3.1-3]",
+                 "v311[MQTT-4.3.1-1]", "v311[MQTT-4.3.2-1]", "v311[MQTT-4.3.3-1]">(d.attempted);
+    h.id = d.quality == proto::qos::at_most_once ? proto::packet_id{0} : d.id;
     if (m.expires_mono_ms() != never) {
         h.has_expiry = true;
         h.message_expiry_s = seconds_left(m, now_.mono_ms);
     }
-    h.subscription_ids = d.ids.data(); // v5[MQTT-3.3.4-3] v5[MQTT-3.3.4-4]
+    h.subscription_ids = d.ids.data();
     h.subscription_id_count = d.ids.count;
     h.forward_block = m.properties();
     h.payload_size = m.payload().size();
@@ -248,7 +255,8 @@ bool engine::fits(const connection& c, const delivery& d) const {
 
 /// Puts one PUBLISH into the connection's output. Subscribers of the same kind share the encoding.
 void engine::append_publish(connection& c, delivery& d) {
-    if (d.quality == proto::qos::at_most_once && d.message->expired(now_.mono_ms)) { // v5[MQTT-3.3.2-5]
+    const bool unsent = d.quality == proto::qos::at_most_once;
+    if (rule<"v5[MQTT-3.3.2-5]", "v5[MQTT-4.3.3-7]">(unsent && d.message->expired(now_.mono_ms))) {
         counters_.dropped_expired.add();
         return;
     }
@@ -257,8 +265,8 @@ void engine::append_publish(connection& c, delivery& d) {
         append_own_publish(c, d);
     } else {
         shared_encodings::one& e = shared_encoding(c, d);
-        if (e.packet_bytes > c.packet_bytes_max) {
-            counters_.dropped_too_large.add(); // v5[MQTT-3.1.2-24]
+        if (rule<"v5[MQTT-3.1.2-24]">(e.packet_bytes > c.packet_bytes_max)) {
+            counters_.dropped_too_large.add();
             return;
         }
         counters_.publishes_sent.add();
@@ -280,14 +288,16 @@ void engine::append_own_publish(connection& c, delivery& d) {
     if (c.aliases_out) {
         const auto use = c.aliases_out->lookup(d.message->topic());
         h.topic_alias = use.alias;
-        if (use.known) h.topic = {};                                   // v5 3.3.2.3.4
-        if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // fits without, or not at all
+        if (use.known) h.topic = {}; // v5 3.3.2.3.4
+        if (rule<"v5[MQTT-3.1.2-24]">(proto::publish_size(h, c.protocol) >
+                                      c.packet_bytes_max)) { // without, or not at all
             h.topic_alias = 0;
             h.topic = d.message->topic();
         }
     }
-    if (proto::publish_size(h, c.protocol) > c.packet_bytes_max) { // only QoS 0: others were tried before
-        counters_.dropped_too_large.add();                         // v5[MQTT-3.1.2-24]
+    // Only QoS 0: others were tried before.
+    if (rule<"v5[MQTT-3.1.2-24]">(proto::publish_size(h, c.protocol) > c.packet_bytes_max)) {
+        counters_.dropped_too_large.add();
         return;
     }
     counters_.publishes_sent.add();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "proto/rule.hpp"
+
 namespace fb::core {
 namespace {
 constexpr std::int64_t ms_per_s = 1000;
@@ -117,7 +119,8 @@ connection_handle engine::open(connection_info info, const instant& now) {
 std::size_t engine::receive(connection_handle h, std::string_view bytes, const instant& now) {
     now_ = now;
     connection* c = find(h);
-    if (c == nullptr || c->phase == connection_phase::closing) return bytes.size();
+    if (c == nullptr) return bytes.size();
+    if (rule<"v5[MQTT-3.1.4-6]", "v311[MQTT-3.1.4-5]">(c->phase == connection_phase::closing)) return bytes.size();
     c->last_read_ms = now.mono_ms;
     std::size_t used = 0;
     while (used < bytes.size()) {
@@ -132,12 +135,12 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
             violation(*c, f.error());
             break;
         }
-        if (!f->complete()) break;
+        if (rule<"v5[MQTT-4.2.0-1]", "v5[MQTT-7.1.1-1]">(!f->complete())) break; // however the stream is cut up
         used += f->size;
         counters_.bytes_received.add(f->size);
         counters_.packets_received.add();
         dispatch(*c, *f);
-        if (c->phase == connection_phase::closing) break;
+        if (rule<"v5[MQTT-3.1.4-6]", "v311[MQTT-3.1.4-5]">(c->phase == connection_phase::closing)) break;
     }
     return c->phase == connection_phase::closing ? bytes.size() : used;
 }
@@ -145,7 +148,7 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
 void engine::dispatch(connection& c, const proto::frame& f) {
     using proto::packet_type;
     if (c.phase == connection_phase::awaiting_connect) {
-        if (f.type != packet_type::connect) {
+        if (rule<"v5[MQTT-3.1.0-1]", "v311[MQTT-3.1.0-1]">(f.type != packet_type::connect)) {
             return violation(
                 c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-1]", "the first packet is not a CONNECT"});
         }
@@ -167,10 +170,14 @@ void engine::dispatch(connection& c, const proto::frame& f) {
     case packet_type::disconnect: return on_disconnect(c, f);
     case packet_type::pingreq:
         if (const auto p = proto::decode_pingreq(f); !p) return violation(c, p.error());
-        return proto::encode(proto::pingresp{}, out(c)); // v5[MQTT-3.12.4-1] v311[MQTT-3.12.4-1]
+        if (rule<"v5[MQTT-3.12.4-1]", "v311[MQTT-3.12.4-1]", "v5[MQTT-3.3.4-10]", "v5[MQTT-4.9.0-3]">(true))
+            proto::encode(proto::pingresp{}, out(c));
+        return;
     case packet_type::auth: return on_auth(c, f);
     case packet_type::connect:
-        return violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-2]", "a second CONNECT"});
+        if (rule<"v5[MQTT-3.1.0-2]", "v311[MQTT-3.1.0-2]">(true))
+            violation(c, {proto::reason_code::protocol_error, "v5[MQTT-3.1.0-2]", "a second CONNECT"});
+        return;
     case packet_type::connack:
     case packet_type::suback:
     case packet_type::unsuback:
@@ -268,9 +275,9 @@ void engine::on_time(const instant& now) {
 }
 
 void engine::session_due(session& s) {
-    if (!s.live || s.online()) return;
+    if (!s.live || rule<"v5[MQTT-4.1.0-1]", "v311[MQTT-4.1.0-1]", "v311[MQTT-4.1.0-2]">(s.online())) return;
     if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s);
-    if (s.ends_at_ms > now_.mono_ms) return arm_session_deadline(s); // v5[MQTT-3.1.2-23]: kept until then
+    if (!rule<"v5[MQTT-3.1.2-23]", "v5[MQTT-4.1.0-2]">(s.ends_at_ms <= now_.mono_ms)) return arm_session_deadline(s);
     counters_.sessions_expired.add();
     end_session(s);
 }
@@ -298,13 +305,13 @@ void engine::connection_due(connection& c) {
     }
     if (c.auth) connection_deadlines_.arm(c.slot, c.auth->ends_ms);
     const std::int64_t due = keep_alive_end_ms(c);
-    if (due > now_.mono_ms) return connection_deadlines_.arm(c.slot, due);
+    if (!rule<"v5[MQTT-3.1.2-22]", "v311[MQTT-3.1.2-24]">(due <= now_.mono_ms))
+        return connection_deadlines_.arm(c.slot, due);
     if (c.paused) {
         return disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload,
                           "the client does not read what it is sent");
     }
-    disconnect(c, proto::reason_code::keep_alive_timeout,
-               close_cause::keep_alive_timeout, // v5[MQTT-3.1.2-22] v311[MQTT-3.1.2-24]
+    disconnect(c, proto::reason_code::keep_alive_timeout, close_cause::keep_alive_timeout,
                "no packet for one and a half keep-alive intervals");
 }
 
@@ -328,15 +335,16 @@ void engine::violation(connection& c, const proto::decode_error& e) {
     if (c.phase == connection_phase::awaiting_connect || c.phase == connection_phase::authenticating) {
         return refuse_connect(c, nullptr, e.reason, detail);
     }
-    disconnect(c, e.reason, close_cause::protocol_violation, detail); // v5[MQTT-4.13.1-1] v311[MQTT-4.8.0-1]
+    disconnect(c, e.reason, close_cause::protocol_violation, detail);
 }
 
 void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text) {
-    if (c.connack_pending) { // v5[MQTT-3.14.0-1]
+    if (rule<"v5[MQTT-3.14.0-1]">(c.connack_pending)) {
         proto::connack k;
         k.reason = reason == proto::reason_code::packet_too_large ? reason : proto::reason_code::server_unavailable;
         proto::encode(k, c.protocol, out(c), c.packet_bytes_max);
     } else if (c.protocol == proto::version::v5) {
+        reached<"v5[MQTT-3.14.2-2]">(); // no session expiry from a server
         proto::disconnect p;
         p.reason = reason;
         p.properties.reason_string = text; // v5[MQTT-3.1.2-29]: DISCONNECT may carry it whatever the client asked for
@@ -353,8 +361,14 @@ void engine::request_close(connection& c, close_cause cause, std::string_view de
         detach(c, cause != close_cause::client_disconnect);
     }
     if (c.phase == connection_phase::authenticating) end_authentication(c);
-    c.phase = connection_phase::closing;
-    effects_.closes.push_back(std::move(r));
+    c.phase = rule<"v5[MQTT-3.14.4-1]">(connection_phase::closing);
+    // Whatever it was that ended it.
+    if (rule<"v5[MQTT-3.1.2-1]", "v5[MQTT-3.1.2-2]", "v5[MQTT-3.1.3-8]", "v5[MQTT-3.1.4-1]", "v5[MQTT-3.1.4-2]",
+             "v5[MQTT-3.1.4-3]", "v5[MQTT-3.2.2-7]", "v5[MQTT-3.14.4-2]", "v5[MQTT-4.12.0-1]", "v5[MQTT-4.12.0-4]",
+             "v5[MQTT-4.12.1-2]", "v5[MQTT-4.13.1-1]", "v5[MQTT-4.13.2-1]", "v311[MQTT-2.2.2-2]", "v311[MQTT-3.1.2-1]",
+             "v311[MQTT-3.1.2-2]", "v311[MQTT-3.1.3-9]", "v311[MQTT-3.1.4-1]", "v311[MQTT-3.2.2-5]",
+             "v311[MQTT-4.8.0-1]", "v311[MQTT-4.8.0-2]">(true))
+        effects_.closes.push_back(std::move(r));
 }
 
 // --- output and back-pressure ---

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 
 namespace fb::core {
@@ -24,7 +25,8 @@ std::size_t retained::stripe_of(std::string_view topic) noexcept {
 retained::outcome retained::replace(stripe& s, const message_ptr& m) {
     const auto it = s.messages.find(m->topic());
     const std::uint64_t old_bytes = it == s.messages.end() ? 0 : it->second->bytes();
-    if (m->payload().empty()) { // v5[MQTT-3.3.1-6] v311[MQTT-3.3.1-10]
+    if (rule<"v5[MQTT-3.3.1-6]", "v5[MQTT-3.3.1-7]", "v311[MQTT-3.3.1-10]", "v311[MQTT-3.3.1-11]">(
+            m->payload().empty())) {
         if (it == s.messages.end()) return outcome::nothing_to_clear;
         erase(s, it);
         return outcome::cleared;
@@ -36,7 +38,7 @@ retained::outcome retained::replace(stripe& s, const message_ptr& m) {
         messages_.fetch_add(1, std::memory_order_relaxed);
     } else {
         forget_expiry(s, it);
-        it->second = m; // v5[MQTT-3.3.1-5] v311[MQTT-3.3.1-5]
+        if (rule<"v5[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-7]">(true)) it->second = m;
         track_expiry(s, it);
     }
     bytes_.fetch_add(m->bytes() - old_bytes, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 
 namespace fb::core {
@@ -26,10 +27,12 @@ engine::route_outcome engine::route(const message_ptr& m, const peer_reference* 
                                     bool live_only) {
     route_outcome result;
     match_list_ptr list;
-    if (!m->retain() || live_only) {
+    if (rule<"v5[MQTT-3.3.1-5]", "v5[MQTT-3.3.1-8]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-12]">(!m->retain() ||
+                                                                                                  live_only)) {
         list = cache_.lookup(m->topic());
-        // Behind a retained message that is still in our own inbox: v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-6].
-        const bool own_too = own_crossings_ > 0;
+        // Behind a retained message that is still in our own inbox.
+        const bool own_too = rule<"v5[MQTT-4.6.0-5]", "v5[MQTT-4.6.0-6]", "v311[MQTT-4.6.0-5]", "v311[MQTT-4.6.0-6]">(
+            own_crossings_ > 0);
         result.parts = cross(m, list, token, live_only, own_too);
         if (!own_too) result.stored = deliver_own(m, *list, live_only);
     } else {
@@ -106,14 +109,16 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
     if (s == nullptr || (live_only && !s->online())) return false;
     delivery d;
     d.message = m;
-    d.quality = proto::min(m->quality(), e.quality); // v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6]
-    d.retain = m->retain() && e.retain_as_published; // v5[MQTT-3.3.1-12] v5[MQTT-3.3.1-13] v311[MQTT-3.3.1-9]
+    d.quality = rule<"v5[MQTT-3.8.4-8]", "v5[MQTT-3.3.4-2]", "v311[MQTT-3.8.4-6]", "v311[MQTT-3.3.5-1]">(
+        proto::min(m->quality(), e.quality));
+    d.retain = rule<"v5[MQTT-3.3.1-12]", "v5[MQTT-3.3.1-13]", "v311[MQTT-3.3.1-9]", "v311[MQTT-3.3.1-10]">(
+        m->retain() && e.retain_as_published);
     d.live_only = live_only;
     if (e.id_count != 0) d.ids = {list.ids, e.first_id, e.id_count};
-    if (e.some_no_local && m->publisher() == s->number) { // v5[MQTT-3.8.3-3]
+    if (rule<"v5[MQTT-3.8.3-3]">(e.some_no_local && m->publisher() == s->number)) {
         if (e.no_local || !merge_without_no_local(*s, d)) return false;
     }
-    if (d.quality == proto::qos::at_most_once) {
+    if (rule<"v5[MQTT-4.5.0-1]", "v311[MQTT-4.5.0-1]", "v311[MQTT-3.1.2-5]">(d.quality == proto::qos::at_most_once)) {
         deliver_at_most_once(*s, std::move(d));
         return false;
     }
@@ -126,7 +131,8 @@ bool engine::merge_without_no_local(const session& s, delivery& d) const {
     proto::qos best = proto::qos::at_most_once;
     d.retain = false;
     for (const subscription& sub : s.subscriptions) {
-        if (sub.options.no_local || !proto::topic_matches(sub.filter, d.message->topic())) continue;
+        if (rule<"v5[MQTT-3.8.3-3]">(sub.options.no_local) || !proto::topic_matches(sub.filter, d.message->topic()))
+            continue;
         any = true;
         best = std::max(best, sub.options.maximum_qos);
         d.retain |= d.message->retain() && sub.options.retain_as_published;

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 
 namespace fb::core {
@@ -27,7 +28,7 @@ bool wild_in_two_levels(std::string_view filter) noexcept {
 void merge(match_list& list, std::vector<std::uint32_t>& ids, const subscriber& s) {
     if (!list.entries.empty() && list.entries.back().session == s.session) {
         match_entry& e = list.entries.back();
-        e.quality = std::max(e.quality, s.options.maximum_qos);
+        e.quality = rule<"v5[MQTT-3.3.4-2]", "v311[MQTT-3.3.5-1]">(std::max(e.quality, s.options.maximum_qos));
         e.retain_as_published |= s.options.retain_as_published;
         e.no_local &= s.options.no_local;
         e.some_no_local |= s.options.no_local;
@@ -42,7 +43,7 @@ void merge(match_list& list, std::vector<std::uint32_t>& ids, const subscriber& 
         e.first_id = static_cast<std::uint32_t>(ids.size());
         list.entries.push_back(e);
     }
-    if (s.subscription_id != 0) { // v5[MQTT-3.3.4-3] one identifier, v5[MQTT-3.3.4-4] all of them
+    if (rule<"v5[MQTT-3.3.4-3]", "v5[MQTT-3.3.4-4]">(s.subscription_id != 0)) { // all of them
         ids.push_back(s.subscription_id);
         ++list.entries.back().id_count;
     }
@@ -81,7 +82,9 @@ void routing_index::raise_version(std::string_view filter) noexcept {
 
 routing_index::node_id routing_index::find_child(node_id parent, std::string_view level) const {
     const auto it = edges_.find(edge_view{parent, level});
-    return it == edges_.end() ? 0 : it->second;
+    const bool none = rule<"v5[MQTT-3.3.2-3]", "v5[MQTT-4.7.3-4]", "v311[MQTT-3.3.2-3]", "v311[MQTT-4.7.3-4]">(
+        it == edges_.end()); // character by character
+    return none ? 0 : it->second;
 }
 
 routing_index::node_id routing_index::make_child(node_id parent, std::string_view level) {
@@ -245,7 +248,7 @@ void routing_index::add_rest(const node& n, matches& out) const {
 void routing_index::collect(std::string_view topic, matches& out) const {
     // Breadth first with two node lists instead of recursion: a topic of many levels costs no stack (CVE-2019-11779).
     std::vector<node_id> at{root}, next;
-    const bool hidden = topic.starts_with('$'); // v5[MQTT-4.7.2-1] v311[MQTT-4.7.2-1]
+    const bool hidden = rule<"v5[MQTT-4.7.2-1]", "v311[MQTT-4.7.2-1]">(topic.starts_with('$'));
     bool first = true;
     proto::level_reader levels(topic);
     for (std::string_view level; levels.next(level);) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::core {
 
@@ -32,7 +33,7 @@ void engine::settle(connection& c, session& s) {
     while (!acks.empty() && acks.front().parts == 0 && committed(acks.front().serial)) {
         pending_ack a = std::move(acks.front());
         acks.pop_front();
-        if (!send_ack(c, s, a)) {
+        if (rule<"v5[MQTT-3.1.2-24]">(!send_ack(c, s, a))) {
             return disconnect(c, proto::reason_code::packet_too_large, close_cause::overload,
                               "the client's Maximum Packet Size leaves no room for an acknowledgement");
         }
@@ -45,19 +46,19 @@ bool engine::send_ack(connection& c, session& s, pending_ack& a) {
     const auto simple = [&](auto p) {
         p.id = a.id;
         p.reason = a.reason;
-        if (c.problem_information && !a.text.empty()) p.properties.reason_string = a.text; // v5[MQTT-3.1.2-29]
+        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information && !a.text.empty())) p.properties.reason_string = a.text;
         return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     const auto list = [&](auto p) {
         p.id = a.id;
         p.reasons = std::move(a.reasons);
-        if (c.problem_information && !a.text.empty()) p.properties.reason_string = a.text;
+        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information && !a.text.empty())) p.properties.reason_string = a.text;
         return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     switch (a.type) {
     case proto::packet_type::puback: return simple(proto::puback{});
     case proto::packet_type::pubrec:
-        if (a.marks_received && is_error(a.reason)) forget_received(s, a.id); // refused after all: v5[MQTT-4.3.3-9]
+        if (rule<"v5[MQTT-4.3.3-9]">(a.marks_received && is_error(a.reason))) forget_received(s, a.id);
         return simple(proto::pubrec{});
     case proto::packet_type::pubcomp: return simple(proto::pubcomp{});
     case proto::packet_type::suback: return list(proto::suback{});
@@ -152,7 +153,7 @@ void engine::on_puback(connection& c, const proto::frame& f) {
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     // An id we do not know (an answer to a delivery that ended meanwhile) is ignored: v5 4.3.2 demands nothing else.
     if (at == inflight.end() || at->quality != proto::qos::at_least_once) return;
-    finish(s, at); // v5[MQTT-4.3.2-3]: the id may be used again
+    if (rule<"v5[MQTT-4.3.2-3]", "v311[MQTT-4.3.2-1]">(true)) finish(s, at); // the id may be used again
 }
 
 void engine::on_pubrec(connection& c, const proto::frame& f) {
@@ -170,11 +171,9 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
         proto::encode(r, c.protocol, out(c), c.packet_bytes_max);
         return;
     }
-    if (is_error(p->reason)) { // v5[MQTT-4.3.3-4]: refused, the delivery is over
-        return finish(s, at);
-    }
-    if (at->phase != delivery_phase::released) {
-        at->phase = delivery_phase::released; // v5[MQTT-4.3.3-6]: from here on no PUBLISH
+    if (rule<"v5[MQTT-4.3.3-3]", "v5[MQTT-4.4.0-2]", "v5[MQTT-4.8.2-6]">(is_error(p->reason))) return finish(s, at);
+    if (rule<"v5[MQTT-4.3.3-6]", "v311[MQTT-4.3.3-1]">(at->phase != delivery_phase::released)) {
+        at->phase = delivery_phase::released; // from here on no PUBLISH
         if (at->stored && durability_of(at->message->topic()) == durability::strict) {
             at->commit_serial = pending_persist_.serial;
             at->held = true;
@@ -183,7 +182,7 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
         }
         if (at->stored) persist(persist::set_delivery{s.number, at->sequence, at->id, at->phase}, false);
     }
-    if (!at->held) send_pubrel(c, at->id); // v5[MQTT-4.3.3-4] v311[MQTT-4.3.3-1]
+    if (!at->held) send_pubrel(c, rule<"v5[MQTT-4.3.3-4]", "v311[MQTT-4.3.3-1]">(at->id));
 }
 
 void engine::on_pubcomp(connection& c, const proto::frame& f) {
@@ -194,7 +193,7 @@ void engine::on_pubcomp(connection& c, const proto::frame& f) {
     auto& inflight = s.out->inflight;
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     if (at == inflight.end() || at->phase != delivery_phase::released) return;
-    finish(s, at);
+    if (rule<"v5[MQTT-4.3.3-5]", "v311[MQTT-4.3.3-1]">(true)) finish(s, at);
 }
 
 } // namespace fb::core

@@ -1,5 +1,6 @@
 // Proving who one is: a user name and password, or enhanced authentication (v5 4.12), before CONNACK and again later.
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::core {
 namespace {
@@ -17,7 +18,7 @@ bool engine::begin_authentication(connection& c, const proto::connect& p, const 
     if (p.properties.authentication_method) {
         next->method = *p.properties.authentication_method;
         if (source != nullptr) next->exchange = source->by_method(next->method);
-        if (!next->exchange) { // v5[MQTT-4.12.0-1]
+        if (rule<"v5[MQTT-4.12.0-1]">(!next->exchange)) {
             refuse_connect(c, &p, reason_code::bad_authentication_method, "this authentication method is not offered");
             return true;
         }
@@ -53,20 +54,21 @@ void engine::on_auth(connection& c, const proto::frame& f) {
     using proto::reason_code;
     const auto p = proto::decode_auth(f, c.protocol);
     if (!p) return violation(c, p.error());
-    const auto wrong = [&](const char* rule, const char* what) {
-        violation(c, {reason_code::protocol_error, rule, what});
+    const auto wrong = [&](const char* statement, const char* what) {
+        violation(c, {reason_code::protocol_error, statement, what});
     };
-    if (!c.auth || c.auth->method.empty()) {
+    if (rule<"v5[MQTT-4.12.0-7]", "v5[MQTT-4.12.0-6]">(!c.auth || c.auth->method.empty())) {
         return wrong("v5[MQTT-4.12.0-7]", "AUTH without an authentication method in CONNECT");
     }
-    if (p->properties.authentication_method != c.auth->method) {
+    if (rule<"v5[MQTT-4.12.0-5]">(p->properties.authentication_method != c.auth->method)) {
         return wrong("v5[MQTT-4.12.0-5]", "AUTH with another authentication method than CONNECT");
     }
     const bool begins = p->reason == reason_code::reauthenticate;
-    if (begins != !c.auth->exchange || p->reason == reason_code::success || c.auth->stepping) {
+    const bool expected = begins == !c.auth->exchange && p->reason != reason_code::success && !c.auth->stepping;
+    if (rule<"v5[MQTT-3.15.2-1]">(!expected)) {
         return wrong("v5[MQTT-3.15.2-1]", "AUTH with a reason code that does not belong here");
     }
-    if (begins) { // v5[MQTT-4.12.1-1]
+    if (rule<"v5[MQTT-4.12.1-1]">(begins)) {
         c.auth->exchange = config_.authentication->by_method(c.auth->method);
         c.auth->ends_ms = now_.mono_ms + config_.limits.connect_timeout_s * 1000ll;
         connection_deadlines_.arm(c.slot, c.auth->ends_ms);
@@ -81,12 +83,12 @@ void engine::on_auth_verdict(connection_handle h, const auth_verdict& v, const i
     c->auth->stepping = false;
     const bool before_connack = c->phase == connection_phase::authenticating;
     switch (v.what) {
-    case auth_verdict::kind::challenge: // v5[MQTT-4.12.0-2]
-        send_auth(*c, proto::reason_code::continue_authentication, v.data);
+    case auth_verdict::kind::challenge:
+        send_auth(*c, rule<"v5[MQTT-4.12.0-2]">(proto::reason_code::continue_authentication), v.data);
         break;
     case auth_verdict::kind::refused:
         counters_.authentications_failed.add();
-        if (before_connack) return refuse_authentication(*c, v.text); // v5[MQTT-4.12.0-4]
+        if (rule<"v5[MQTT-4.12.0-4]", "v5[MQTT-4.12.1-2]">(before_connack)) return refuse_authentication(*c, v.text);
         return disconnect(*c, proto::reason_code::not_authorized, close_cause::refused, v.text);
     case auth_verdict::kind::accepted:
         if (before_connack)
@@ -140,8 +142,8 @@ void engine::finish_reauthentication(connection& c, const auth_verdict& v) {
 
 void engine::send_auth(connection& c, proto::reason_code reason, std::string_view data) {
     proto::auth p;
-    p.reason = reason;                                   // v5[MQTT-4.12.0-3] is the client's: it answers with 0x18 too
-    p.properties.authentication_method = c.auth->method; // v5[MQTT-4.12.0-5]
+    p.reason = reason;
+    if (rule<"v5[MQTT-4.12.0-5]">(true)) p.properties.authentication_method = c.auth->method;
     if (!data.empty()) p.properties.authentication_data = data;
     if (proto::encode(p, c.protocol, out(c), c.packet_bytes_max)) return;
     disconnect(c, proto::reason_code::packet_too_large, close_cause::refused,

@@ -3,6 +3,7 @@
 
 #include "broker/core/engine.hpp"
 #include "broker/core/wall_time.hpp"
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 #include "proto/utf8.hpp"
 
@@ -36,7 +37,8 @@ void engine::serve_connect(connection& c, const proto::connect& p) {
     const bool assigned = p.client_id.empty();
 
     session* s = nullptr;
-    if (const auto found = by_client_id_.find(client_id); found != by_client_id_.end()) s = &sessions_[found->second];
+    const auto found = by_client_id_.find(client_id);
+    if (rule<"v5[MQTT-3.1.3-2]", "v311[MQTT-3.1.3-2]">(found != by_client_id_.end())) s = &sessions_[found->second];
     if (s != nullptr && s->identity != c.info.who->identity()) {
         // Neither resumed nor ended: the session stays as it is (the classes of CVE-2026-33215 and nanomq#2333).
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
@@ -44,18 +46,21 @@ void engine::serve_connect(connection& c, const proto::connect& p) {
                               "the session of this client id belongs to another identity");
     }
     bool wait = false;
-    if (s != nullptr && s->online()) { // v5[MQTT-3.1.4-3] v311[MQTT-3.1.4-2]
+    if (s != nullptr && rule<"v5[MQTT-3.1.4-3]", "v311[MQTT-3.1.4-2]">(s->online())) {
         const session_handle before = handle_of(*s);
         take_over(*s);
         s = find(before); // gone if it was not to outlive its connection
     }
-    if (s != nullptr && p.clean_start) { // v5[MQTT-3.1.2-4] v311[MQTT-3.1.2-6]
+    if (s != nullptr &&
+        rule<"v5[MQTT-3.1.2-4]", "v5[MQTT-3.1.4-4]", "v311[MQTT-3.1.2-6]", "v311[MQTT-3.1.4-3]">(p.clean_start)) {
         wait = s->durable();
         end_session(*s);
         s = nullptr;
     }
-    const bool present = s != nullptr; // v5[MQTT-3.1.2-5] v5[MQTT-3.1.2-6] v311[MQTT-3.1.2-4]
-    if (s == nullptr) {
+    const bool present =
+        rule<"v5[MQTT-3.2.2-2]", "v5[MQTT-3.2.2-3]", "v311[MQTT-3.2.2-1]", "v311[MQTT-3.2.2-2]", "v311[MQTT-3.2.2-3]">(
+            s != nullptr);
+    if (rule<"v5[MQTT-3.1.2-5]", "v5[MQTT-3.1.2-6]", "v311[MQTT-3.1.2-4]">(s == nullptr)) {
         if (shared_.counts.sessions.load(std::memory_order_relaxed) >= config_.limits.sessions_max) {
             shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
             return refuse_connect(c, &p, proto::reason_code::quota_exceeded, "limit sessions_max reached");
@@ -79,10 +84,11 @@ bool engine::may_connect(connection& c, const proto::connect& p) {
     }
     if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
     if (config_.server_moved) return refuse(reason_code::server_moved, "this gateway has moved");
-    if (p.client_id.size() > client_id_bytes_max) {
+    if (rule<"v5[MQTT-3.1.3-5]", "v311[MQTT-3.1.3-5]">(p.client_id.size() > client_id_bytes_max)) {
         return refuse(reason_code::client_identifier_not_valid, "client ids are limited to 256 bytes");
     }
-    if (p.client_id.empty() && p.protocol != proto::version::v5 && !p.clean_start) { // v311[MQTT-3.1.3-8]
+    const bool nameless = p.client_id.empty() && p.protocol != proto::version::v5;
+    if (rule<"v311[MQTT-3.1.3-7]", "v311[MQTT-3.1.3-8]">(nameless && !p.clean_start)) {
         return refuse(reason_code::client_identifier_not_valid, "an empty client id needs a clean session");
     }
     return true;
@@ -124,8 +130,8 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
         return refuse(reason_code::quota_exceeded, "limit connections_max reached");
     }
-    client_id =
-        p.client_id.empty() ? make_client_id(c) : std::string(p.client_id); // v5[MQTT-3.1.3-6] v311[MQTT-3.1.3-6]
+    const bool assign = rule<"v5[MQTT-3.1.3-6]", "v5[MQTT-3.1.3-7]", "v311[MQTT-3.1.3-6]">(p.client_id.empty());
+    client_id = assign ? make_client_id(c) : std::string(p.client_id);
     return true;
 }
 
@@ -140,9 +146,10 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
     // we do not speak is answered so that old clients understand (v311[MQTT-3.1.2-2], v5[MQTT-3.1.2-2]).
     const bool answer =
         p != nullptr || authenticating || wrong_version || reason == proto::reason_code::packet_too_large;
-    if (answer) {
+    if (rule<"v5[MQTT-3.1.4-1]", "v5[MQTT-3.1.4-2]", "v311[MQTT-3.1.4-1]", "v311[MQTT-3.2.2-6]">(answer)) {
         proto::connack k;
-        k.reason = reason;
+        k.reason = rule<"v5[MQTT-3.2.2-8]">(reason);
+        k.session_present = rule<"v5[MQTT-3.2.2-6]", "v311[MQTT-3.2.2-4]">(false);
         if (c.problem_information) k.properties.reason_string = text;
         const bool no_room = reason == proto::reason_code::quota_exceeded || reason == proto::reason_code::server_busy;
         if (no_room && !config_.server_reference.empty()) k.reason = proto::reason_code::use_another_server;
@@ -194,15 +201,15 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
     c.phase = connection_phase::connected;
     c.session_slot = s.slot;
     c.received_before = s.in ? static_cast<std::uint16_t>(s.in->received.size()) : std::uint16_t{0};
-    c.send_window = std::min(p.properties.receive_maximum, l.inflight_max); // v5[MQTT-3.3.4-9]
+    c.send_window = rule<"v5[MQTT-4.9.0-1]">(std::min(p.properties.receive_maximum, l.inflight_max));
     const std::uint16_t keep_alive_s =
         l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s) ? l.keep_alive_max_s
                                                                                                 : p.keep_alive_s;
-    c.keep_alive_ms = keep_alive_s * 1500u;
+    c.keep_alive_ms = rule<"v5[MQTT-3.2.2-22]">(keep_alive_s) * 1500u;
     connection_deadlines_.arm(c.slot, keep_alive_end_ms(c));
-    const std::uint16_t aliases =
-        std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max); // v5[MQTT-3.1.2-26]
-    if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
+    const std::uint16_t aliases = rule<"v5[MQTT-3.1.2-26]", "v5[MQTT-3.3.2-11]">(
+        std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max));
+    if (rule<"v5[MQTT-3.1.2-27]">(aliases > 0)) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
 
     const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
                                 : p.clean_start                  ? 0
@@ -214,16 +221,16 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
     s.connection = handle_of(c);
     s.epoch = next_epoch_++;
     s.ends_at_ms = never;
-    s.will.reset(); // v5[MQTT-3.1.3-9]: a delayed will is not sent when the client comes back in time
-    if (p.last_will) {
+    if (rule<"v5[MQTT-3.1.3-9]">(true)) s.will.reset(); // not sent when the client comes back in time
+    if (rule<"v5[MQTT-3.1.2-7]", "v311[MQTT-3.1.2-8]", "v311[MQTT-3.1.2-12]">(p.last_will.has_value())) {
         std::string block;
         proto::append_forward_block(p.last_will->properties, block);
         message_parts parts;
         parts.topic = p.last_will->topic;
         parts.properties = block;
         parts.payload = p.last_will->payload;
-        parts.quality = p.last_will->quality;
-        parts.retain = p.last_will->retain;
+        parts.quality = rule<"v5[MQTT-3.2.2-12]">(p.last_will->quality); // all are supported
+        parts.retain = rule<"v5[MQTT-3.2.2-13]">(p.last_will->retain);
         parts.publisher = s.number;
         // The expiry counts from the publication; kept relative until then.
         if (p.last_will->properties.message_expiry_s)
@@ -252,7 +259,7 @@ void engine::accept_connect(connection& c, session& s, const proto::connect& p, 
                           "the client's Maximum Packet Size leaves no room for CONNACK");
     }
     counters_.connects_accepted.add();
-    if (!wait) {
+    if (rule<"v5[MQTT-3.2.0-1]", "v5[MQTT-3.2.0-2]", "v311[MQTT-3.2.0-1]">(!wait)) {
         out(c) += connack;
         return begin_serving(c, s);
     }
@@ -271,21 +278,21 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
                             std::string& to) const {
     const limits& l = config_.limits;
     proto::connack k;
-    k.session_present =
-        present &&
-        p.protocol != proto::version::v3_1; // v5[MQTT-3.2.2-2] v5[MQTT-3.2.2-3] v311[MQTT-3.2.2-1] v311[MQTT-3.2.2-2]
+    k.reason = rule<"v5[MQTT-3.1.4-5]", "v311[MQTT-3.1.4-4]">(proto::reason_code::success);
+    k.session_present = present && p.protocol != proto::version::v3_1;
     const std::string time = rfc3339(now_.unix_ms);
     if (p.protocol == proto::version::v5) {
+        reached<"v5[MQTT-3.1.2-28]", "v5[MQTT-3.2.2-9]">(); // no response information; every QoS is supported
         auto& q = k.properties;
         if (s.expiry_s != p.properties.session_expiry_s) q.session_expiry_s = s.expiry_s;
         q.receive_maximum = l.receive_maximum;
         q.maximum_packet_size = l.packet_bytes_max;
         q.topic_alias_maximum = l.topic_alias_in_max;
-        if (assigned) q.assigned_client_identifier = s.client_id; // v5[MQTT-3.2.2-16]
+        if (rule<"v5[MQTT-3.2.2-16]", "v5[MQTT-3.1.3-7]">(assigned)) q.assigned_client_identifier = s.client_id;
         if (l.keep_alive_max_s != 0 && (p.keep_alive_s == 0 || p.keep_alive_s > l.keep_alive_max_s)) {
-            q.server_keep_alive_s = l.keep_alive_max_s; // v5[MQTT-3.2.2-21]
+            q.server_keep_alive_s = rule<"v5[MQTT-3.2.2-21]">(l.keep_alive_max_s);
         }
-        if (c.auth) { // v5[MQTT-4.12.0-5], not otherwise: v5[MQTT-4.12.0-6]
+        if (rule<"v5[MQTT-4.12.0-5]", "v5[MQTT-4.12.0-6]">(c.auth != nullptr)) {
             q.authentication_method = c.auth->method;
             if (!c.auth->answer.empty()) q.authentication_data = c.auth->answer;
         }
@@ -297,7 +304,7 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
 /// CONNACK is in the output: tell the in-process client, and go on where the session left off.
 void engine::begin_serving(connection& c, session& s) {
     announce(s);
-    redeliver(c, s); // v5[MQTT-4.4.0-1] v311[MQTT-4.4.0-1]
+    if (rule<"v5[MQTT-4.4.0-1]", "v311[MQTT-4.4.0-1]">(true)) redeliver(c, s);
     pump(s);
     update_share_state(s);
 }

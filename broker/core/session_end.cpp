@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::core {
 namespace {
@@ -26,10 +27,11 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
         s.expiry_s = std::min(*p->properties.session_expiry_s, config_.limits.session_expiry_max_s);
         if (!s.durable()) persist(persist::delete_session{s.number}, false);
     }
-    if (p->reason == proto::reason_code::success) s.will.reset(); // v5[MQTT-3.14.4-3] v311[MQTT-3.14.4-3]
+    const bool in_peace = rule<"v5[MQTT-3.14.4-3]", "v5[MQTT-3.1.2-10]", "v311[MQTT-3.14.4-3]", "v311[MQTT-3.1.2-10]">(
+        p->reason == proto::reason_code::success);
+    if (in_peace) s.will.reset();
     // 0x04 and every error keep the will: request_close publishes it unless the client left in peace.
-    request_close(c, p->reason == proto::reason_code::success ? close_cause::client_disconnect : close_cause::transport,
-                  "");
+    request_close(c, in_peace ? close_cause::client_disconnect : close_cause::transport, "");
 }
 
 /// The session goes on without its connection, or ends with it.
@@ -60,8 +62,9 @@ void engine::detach(connection& c, bool will_goes) {
     if (!will_goes || !served) s.will.reset();
     s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);
     if (s.will) s.will->due_ms = std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms);
-    if (s.will && s.will->due_ms <= now_.mono_ms) publish_will(s); // v5[MQTT-3.1.2-8] v311[MQTT-3.1.2-8]
-    if (!s.durable()) return end_session(s);                       // v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-6]
+    if (s.will && rule<"v5[MQTT-3.1.2-8]", "v311[MQTT-3.1.2-8]">(s.will->due_ms <= now_.mono_ms)) publish_will(s);
+    if (rule<"v5[MQTT-3.1.2-23]", "v5[MQTT-4.1.0-2]", "v311[MQTT-3.1.2-6]", "v311[MQTT-3.1.2-5]">(!s.durable()))
+        return end_session(s);
     persist_session(s, false);
     arm_session_deadline(s);
 }
@@ -71,14 +74,16 @@ void engine::arm_session_deadline(session& s) {
 }
 
 void engine::publish_will(session& s) {
-    const std::unique_ptr<session_will> will = std::move(s.will); // sent once: v5[MQTT-3.1.2-10]
+    reached<"v5[MQTT-3.1.2-10]", "v311[MQTT-3.1.2-10]">();
+    const std::unique_ptr<session_will> will = std::move(s.will); // sent once
     const message& w = *will->message;
     message_parts parts;
     parts.topic = w.topic();
     parts.properties = w.properties();
     parts.payload = w.payload();
     parts.quality = w.quality();
-    parts.retain = w.retain(); // v5[MQTT-3.1.2-14] v5[MQTT-3.1.2-15]
+    parts.retain =
+        rule<"v5[MQTT-3.1.2-14]", "v5[MQTT-3.1.2-15]", "v311[MQTT-3.1.2-16]", "v311[MQTT-3.1.2-17]">(w.retain());
     parts.publisher = w.publisher();
     if (w.expires_mono_ms() != never) parts.expires_mono_ms = now_.mono_ms + w.expires_mono_ms();
     counters_.wills_published.add();
@@ -88,7 +93,8 @@ void engine::publish_will(session& s) {
 }
 
 void engine::end_session(session& s) {
-    if (s.will) publish_will(s); // v5 3.1.3.2.2: at the latest when the session ends
+    reached<"v311[MQTT-3.1.2-7]">(); // the retained store is not the session's
+    if (s.will) publish_will(s);     // v5 3.1.3.2.2: at the latest when the session ends
     for (const subscription& sub : s.subscriptions) leave_index(s, sub);
     hand_over_rest(s);
     if (s.durable()) persist(persist::delete_session{s.number}, false);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 #include "proto/utf8.hpp"
 
@@ -25,16 +26,16 @@ bool engine::resolve_alias(connection& c, proto::publish& p) {
     if (!p.properties.topic_alias) return true;
     const std::uint16_t alias = *p.properties.topic_alias;
     if (!c.aliases_in) c.aliases_in = std::make_unique<inbound_aliases>(config_.limits.topic_alias_in_max);
-    if (!c.aliases_in->in_range(alias)) { // v5[MQTT-3.3.2-9]
+    if (rule<"v5[MQTT-3.3.2-9]", "v5[MQTT-3.3.2-12]">(!c.aliases_in->in_range(alias))) {
         violation(c, {proto::reason_code::topic_alias_invalid, "v5[MQTT-3.3.2-9]", "topic alias above the maximum"});
         return false;
     }
     if (!p.topic.empty()) {
-        c.aliases_in->set(alias, p.topic); // v5[MQTT-3.3.2-12]
+        if (rule<"v5[MQTT-3.3.2-12]">(true)) c.aliases_in->set(alias, p.topic);
         return true;
     }
     p.topic = c.aliases_in->get(alias);
-    if (p.topic.empty()) {
+    if (rule<"v5[MQTT-3.3.2-7]">(p.topic.empty())) {
         violation(c, {proto::reason_code::protocol_error, "v5 3.3.4", "topic alias was never set on this connection"});
         return false;
     }
@@ -49,9 +50,9 @@ bool engine::within_receive_maximum(connection& c, session& s, const proto::publ
     });
     const auto& received = s.in->received;
     const bool again = std::binary_search(received.begin(), received.end(), p.id);
-    if (again || waiting + received.size() < std::size_t{config_.limits.receive_maximum} + c.received_before)
-        return true;
-    violation(c, {proto::reason_code::receive_maximum_exceeded, "v5[MQTT-3.3.4-7]", // the client's duty, ours to check
+    const bool room = waiting + received.size() < std::size_t{config_.limits.receive_maximum} + c.received_before;
+    if (!rule<"v5[MQTT-3.3.4-7]">(!again && !room)) return true; // the client's duty, ours to check
+    violation(c, {proto::reason_code::receive_maximum_exceeded, "v5[MQTT-3.3.4-7]",
                   "more publications in flight than the gateway's Receive Maximum"});
     return false;
 }
@@ -92,6 +93,7 @@ void engine::publish_refused(connection& c, session& s, const proto::publish& p,
     effects_.refusals.push_back({s.client_id, std::string(p.topic), text});
     if (p.quality == proto::qos::at_most_once) return;
     const bool twice = p.quality == proto::qos::exactly_once;
+    reached<"v311[MQTT-3.3.5-2]", "v5[MQTT-4.3.3-9]">(); // a refused id is not in incoming::received
     pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
     a.reason = reason;
     a.text = text;
@@ -100,10 +102,11 @@ void engine::publish_refused(connection& c, session& s, const proto::publish& p,
 
 void engine::accept_publish(connection& c, session& s, const proto::publish& p) {
     const bool twice = p.quality == proto::qos::exactly_once;
-    if (twice && s.in) {
+    if (rule<"v5[MQTT-4.3.2-5]", "v311[MQTT-4.3.2-2]">(twice && s.in)) {
         auto& received = s.in->received;
         const auto at = std::lower_bound(received.begin(), received.end(), p.id);
-        if (at != received.end() && *at == p.id) { // v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2]: already routed
+        const bool already_routed = at != received.end() && *at == p.id;
+        if (rule<"v5[MQTT-4.3.3-10]", "v5[MQTT-4.3.3-12]", "v311[MQTT-4.3.3-2]">(already_routed)) {
             owe_pubrec_again(s, p.id);
             return settle(c, s);
         }
@@ -126,13 +129,16 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     const message_ptr m = make_message(parts);
     const peer_reference from = reference_of(s);
 
-    if (p.quality == proto::qos::at_most_once) {
+    if (rule<"v5[MQTT-3.3.4-1]", "v311[MQTT-3.3.4-1]">(p.quality == proto::qos::at_most_once)) {
         route(m, &from, {}, false);
         return;
     }
     ack_token token{handle_of(s), s.epoch, 0};
     {
-        pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+        const bool record = rule<"v5[MQTT-3.3.4-1]", "v5[MQTT-4.3.2-4]", "v5[MQTT-4.3.3-8]", "v311[MQTT-3.3.4-1]",
+                                 "v311[MQTT-4.3.2-2]", "v311[MQTT-4.3.3-2]">(twice);
+        const proto::packet_id id = rule<"v5[MQTT-2.2.1-5]", "v311[MQTT-2.3.1-6]">(p.id);
+        pending_ack& a = owe(s, record ? proto::packet_type::pubrec : proto::packet_type::puback, id);
         a.marks_received = twice;
         token.number = a.number;
     }
@@ -165,7 +171,9 @@ void engine::on_pubrel(connection& c, const proto::frame& f) {
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
     const bool known = erase_received(s, p->id);
-    pending_ack& a = owe(s, proto::packet_type::pubcomp, p->id); // v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-2]
+    const proto::packet_id id =
+        rule<"v5[MQTT-4.3.3-11]", "v5[MQTT-4.3.3-13]", "v5[MQTT-2.2.1-5]", "v311[MQTT-4.3.3-2]">(p->id);
+    pending_ack& a = owe(s, proto::packet_type::pubcomp, id);
     if (!known) a.reason = proto::reason_code::packet_identifier_not_found;
     if (known && s.durable()) {
         persist(persist::delete_received{s.number, p->id}, true);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 #include "proto/topic.hpp"
 
 namespace fb::core {
@@ -10,12 +11,16 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_subscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    pending_ack& a =
-        owe(s, proto::packet_type::suback, p->id); // v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v311[MQTT-3.8.4-1] -2
+    const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.8.4-1]", "v5[MQTT-3.8.4-2]",
+                                         "v311[MQTT-2.3.1-7]", "v311[MQTT-3.8.4-1]", "v311[MQTT-3.8.4-2]">(p->id);
+    pending_ack& a = owe(s, proto::packet_type::suback, packet);
     const std::uint32_t number = a.number;
     std::vector<proto::reason_code> reasons;
-    for (const proto::topic_request& r : p->requests) { // v5[MQTT-3.8.4-5], one reason each: v5[MQTT-3.8.4-6]
-        reasons.push_back(subscribe_one(c, s, r, p->properties.subscription_id.value_or(0)));
+    for (const proto::topic_request& r : p->requests) {
+        const auto reason = subscribe_one(c, s, r, p->properties.subscription_id.value_or(0));
+        if (rule<"v5[MQTT-3.8.4-5]", "v5[MQTT-3.8.4-6]", "v5[MQTT-3.9.3-1]", "v311[MQTT-3.8.4-4]", "v311[MQTT-3.8.4-5]",
+                 "v311[MQTT-3.9.3-1]">(true))
+            reasons.push_back(reason); // one each, in their order
     }
     const auto at =
         std::find_if(s.in->acks.begin(), s.in->acks.end(), [&](const pending_ack& x) { return x.number == number; });
@@ -43,7 +48,8 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     const bool is_new = known == s.subscriptions.end();
     if (is_new && s.subscriptions.size() >= l.subscriptions_max) return reason_code::quota_exceeded;
 
-    subscription& sub = is_new ? s.subscriptions.emplace_back() : *known; // v5[MQTT-3.8.4-3] v311[MQTT-3.8.4-3]
+    const bool replaces = rule<"v5[MQTT-3.8.4-3]", "v311[MQTT-3.8.4-3]">(!is_new);
+    subscription& sub = replaces ? *known : s.subscriptions.emplace_back();
     sub.filter = r.filter;
     sub.options = r.options;
     sub.id = id;
@@ -55,13 +61,15 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     if (s.durable()) persist(persist::put_subscription{s.number, sub.filter, sub.options, sub.id}, true);
     effects_.peers.push_back({effects_.next_order++, peer_event::kind::subscribed, reference_of(s), sub.filter});
 
-    const bool wants_retained =
-        !share &&                                                // v5 4.8.2: a shared subscription gets none
-        (sub.options.retained == proto::retain_handling::send || // v5[MQTT-3.3.1-9]
-         (sub.options.retained == proto::retain_handling::send_if_new && is_new)); // v5[MQTT-3.3.1-10]
-    if (wants_retained) send_retained(s, sub);                                     // never: v5[MQTT-3.3.1-11]
+    const auto how = sub.options.retained;
+    const bool always = rule<"v5[MQTT-3.3.1-9]", "v5[MQTT-3.8.4-4]", "v311[MQTT-3.3.1-6]", "v311[MQTT-3.8.4-3]">(
+        how == proto::retain_handling::send);
+    const bool now =
+        rule<"v5[MQTT-3.3.1-10]", "v5[MQTT-3.3.1-11]">(how == proto::retain_handling::send_if_new && is_new);
+    if (!share && (always || now)) send_retained(s, sub); // v5 4.8.2: a shared subscription gets none
+    const auto granted = static_cast<std::uint8_t>(sub.options.maximum_qos);
     return static_cast<reason_code>(
-        static_cast<std::uint8_t>(sub.options.maximum_qos)); // v5[MQTT-3.8.4-7] v311[MQTT-3.8.4-6]
+        rule<"v5[MQTT-3.2.2-10]", "v5[MQTT-3.8.4-7]", "v5[MQTT-3.9.3-2]", "v311[MQTT-3.8.4-5]">(granted));
 }
 
 /// Adds or replaces it where publications look.
@@ -74,7 +82,7 @@ void engine::enter_index(session& s, subscription& sub) {
 }
 
 void engine::leave_index(session& s, const subscription& sub) {
-    if (const auto share = proto::parse_share(sub.filter)) // v5[MQTT-3.10.4-1]: only this one, not its group
+    if (const auto share = proto::parse_share(sub.filter)) // only this one, not its group
         shared_.index.leave(*share, handle_of(s));
     else
         shared_.index.unsubscribe(sub.filter, handle_of(s));
@@ -83,7 +91,7 @@ void engine::leave_index(session& s, const subscription& sub) {
 void engine::send_retained(session& s, const subscription& sub) {
     id_range ids;
     for (const message_ptr& m : shared_.retained.match(sub.filter, now_.mono_ms)) {
-        if (sub.options.no_local && m->publisher() == s.number) continue;
+        if (rule<"v5[MQTT-3.8.3-3]">(sub.options.no_local && m->publisher() == s.number)) continue;
         if (sub.id != 0 && !ids.owner) {
             auto own = boost::intrusive_ptr<id_list>(new id_list);
             own->ids.push_back(sub.id);
@@ -93,7 +101,7 @@ void engine::send_retained(session& s, const subscription& sub) {
         d.message = m;
         d.ids = ids;
         d.quality = proto::min(m->quality(), sub.options.maximum_qos);
-        d.retain = true; // v5 3.3.1.3, v311[MQTT-3.3.1-8]
+        d.retain = rule<"v311[MQTT-3.3.1-8]">(true); // v5 3.3.1.3
         if (d.quality == proto::qos::at_most_once)
             deliver_at_most_once(s, std::move(d));
         else
@@ -105,23 +113,26 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_unsubscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
     session& s = session_of(c);
-    pending_ack& a = owe(s, proto::packet_type::unsuback, p->id); // v5[MQTT-3.10.4-4] v311[MQTT-3.10.4-4]
+    const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.10.4-4]", "v5[MQTT-3.10.4-5]",
+                                         "v311[MQTT-2.3.1-7]", "v311[MQTT-3.10.4-4]", "v311[MQTT-3.10.4-5]">(p->id);
+    pending_ack& a = owe(s, proto::packet_type::unsuback, packet);
     bool changed = false;
-    for (std::string_view filter :
-         p->filters) { // compared character by character: v5[MQTT-3.10.4-1] v311[MQTT-3.10.4-1]
-        const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
-                                     [&](const subscription& x) { return x.filter == filter; });
-        if (at == s.subscriptions.end()) {
-            a.reasons.push_back(proto::reason_code::no_subscription_existed); // v5[MQTT-3.11.3-1]: in their order
-            continue;
-        }
-        leave_index(s, *at); // v5[MQTT-3.10.4-2] v311[MQTT-3.10.4-2]
+    for (std::string_view filter : p->filters) {
+        reached<"v5[MQTT-3.10.4-6]", "v311[MQTT-3.10.4-6]">();
+        const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(), [&](const subscription& x) {
+            return rule<"v5[MQTT-3.10.4-1]", "v311[MQTT-3.10.4-1]">(x.filter == filter); // character by character
+        });
+        using enum proto::reason_code;
+        const bool known = rule<"v5[MQTT-3.11.3-1]", "v5[MQTT-3.11.3-2]">(at != s.subscriptions.end());
+        a.reasons.push_back(known ? success : no_subscription_existed); // in their order
+        if (!known) continue;
+        if (rule<"v5[MQTT-3.10.4-2]", "v311[MQTT-3.10.4-2]">(true)) leave_index(s, *at);
         if (at->member) --s.share_count;
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
         effects_.peers.push_back(
             {effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
+        reached<"v5[MQTT-3.10.4-3]", "v311[MQTT-3.10.4-3]">(); // what is queued stays queued
         s.subscriptions.erase(at);
-        a.reasons.push_back(proto::reason_code::success);
         changed = true;
     }
     if (changed && s.durable()) {

@@ -2,11 +2,12 @@
 // turn that is connected and not behind; else one that is connected; else one whose session would keep it.
 //
 // What a member has been chosen for but has not been sent goes to another when its connection ends; what it was sent
-// with QoS 1 and did not acknowledge, when its session ends. QoS 2 once sent stays: v5[MQTT-4.8.2-4] v5[MQTT-4.8.2-5].
+// with QoS 1 and did not acknowledge, when its session ends. QoS 2 once sent stays.
 #include <algorithm>
 #include <iterator>
 
 #include "broker/core/engine.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::core {
 
@@ -38,7 +39,7 @@ bool engine::give(share_routed r, const share_members& members, bool& away) {
             return false;
         }
         const shard_id shard = r.member->session.shard;
-        // Behind what is still in our own inbox: v5[MQTT-4.6.0-6].
+        // Behind what is still in our own inbox.
         if (shard != config_.shard || own_crossings_ > 0) {
             away = true;
             r.own = shard == config_.shard;
@@ -80,7 +81,7 @@ engine::share_result engine::take_share(const share_routed& r) {
     delivery d;
     d.message = r.message;
     d.share = r.group;
-    d.quality = proto::min(r.message->quality(), r.member->options.maximum_qos); // v5[MQTT-4.8.2-3]
+    d.quality = rule<"v5[MQTT-4.8.2-3]">(proto::min(r.message->quality(), r.member->options.maximum_qos));
     d.retain = r.message->retain() && r.member->options.retain_as_published;
     d.live_only = r.live_only;
     if (r.member->ids) d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
@@ -132,7 +133,8 @@ void engine::update_share_state(session& s) {
 void engine::hand_over_unsent(session& s) {
     if (s.share_count == 0 || !s.out) return;
     const auto leaves = [&](const delivery& d) {
-        if (!d.share || d.phase != delivery_phase::queued || d.message->expired(now_.mono_ms)) return false;
+        const bool begun = rule<"v5[MQTT-4.8.2-4]">(d.phase != delivery_phase::queued);
+        if (!d.share || begun || d.message->expired(now_.mono_ms)) return false;
         const share_members_ptr members = shared_.index.members_of(*d.share);
         return std::any_of(members->all.begin(), members->all.end(), [](const auto& m) {
             return m->state.load(std::memory_order_relaxed) != share_state::offline;
@@ -151,13 +153,14 @@ void engine::hand_over_unsent(session& s) {
 }
 
 /// The session ended, and it has left its groups: what it has not acknowledged goes to others, connected or not. Not
-/// QoS 2 that was sent: v5[MQTT-4.8.2-5].
+/// QoS 2 that was sent.
 void engine::hand_over_rest(session& s) {
     if (!s.out) return;
     const std::unique_ptr<outgoing> left = std::move(s.out);
     for (auto* list : {&left->inflight, &left->waiting}) {
         for (const delivery& d : *list) {
-            const bool sent_twice = d.quality == proto::qos::exactly_once && d.phase != delivery_phase::queued;
+            const bool twice = d.quality == proto::qos::exactly_once;
+            const bool sent_twice = rule<"v5[MQTT-4.8.2-5]">(twice && d.phase != delivery_phase::queued);
             if (d.share && !sent_twice && !d.message->expired(now_.mono_ms)) hand_over(s, d);
         }
     }

@@ -232,7 +232,7 @@ TEST_CASE("a keep-alive of zero turns the check off") {
     CHECK(b.engine().next_deadline_ms() == core::never);
 }
 
-TEST_CASE("v5[MQTT-3.2.2-21] v5[MQTT-3.1.2-21] the configured keep-alive is told and used") {
+TEST_CASE("v5[MQTT-3.2.2-21] the configured keep-alive is told and used") {
     broker_setup setup;
     setup.limits.keep_alive_max_s = 20;
     broker b(setup);
