@@ -15,7 +15,7 @@
 
 namespace fb {
 
-/// "v5[MQTT-1.2.3-4]" or "v311[MQTT-1.2.3-4]" as a template argument.
+/// A statement's id with its version, as a template argument.
 template <std::size_t Size>
 struct statement_id {
     char text[Size]{};

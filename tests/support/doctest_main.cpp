@@ -20,7 +20,7 @@ namespace {
 /// The ids at the beginning of a name: "v5[MQTT-1.5.4-1] v311[MQTT-1.5.3-1] a string is well-formed".
 std::vector<std::string> ids_of(std::string_view name) {
     std::vector<std::string> ids;
-    while (name.starts_with("v5[MQTT-") || name.starts_with("v311[MQTT-")) {
+    while (name.starts_with("v5[") || name.starts_with("v311[")) {
         const auto end = name.find(']');
         if (end == name.npos) break;
         ids.emplace_back(name.substr(0, end + 1));

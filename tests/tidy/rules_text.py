@@ -98,22 +98,6 @@ def statement_ids(tree):
                                   "write v5[MQTT-d.d.d-n] or v311[MQTT-d.d.d-n]")
 
 
-def cited(texts):
-    ids = set()
-    for text in texts:
-        for found in GOOD_ID.finditer(text):
-            for number in [found["number"], *re.findall(r"\d+", found["more"])]:
-                ids.add(f"{found['version']}[MQTT-{found['section']}-{number}]")
-    return ids
-
-
-def untested_statements(tree):
-    """(ids cited by sources, those among them that no test names)."""
-    sources = cited(tree.files[path] for path in tree.cpp() if path.startswith(("proto/", "broker/core/")))
-    tests = cited(tree.files[path] for path in tree.paths(".hpp", ".cpp", ".py") if path.startswith("tests/"))
-    return sources, sources - tests
-
-
 # --- documents -------------------------------------------------------------------------------------------------------
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -1,5 +1,6 @@
 """Every rule, shown what it must find and what it must leave alone. A rule that cannot fail is worth nothing."""
 
+import rules_conformance as conform
 import rules_size as size
 import rules_structure as structure
 import rules_text as text
@@ -19,6 +20,8 @@ LAYERS = {
 }
 NAMED = {"a/x": "a reason"}
 ROW = "tests/tidy/tables.py"
+STATEMENTS = {"docs/conformance/v5.csv": "statement,binds,level,summary\nMQTT-1.1.1-1,server,codec,x\n"
+                                         "MQTT-1.1.1-2,client,wire,y\n"}
 
 
 def long_function(lines):
@@ -131,6 +134,20 @@ CASES = [
      [("a.cpp", line, "no statement id") for line in (1, 2, 3)], {}),
     (text.statement_ids, {"a.cpp": "// v5[MQTT-3.1.2-3], -4, v311[MQTT-3.10.2-30]\n"}, [], {}),
 
+    (conform.conformance, {**STATEMENTS, "tests/a.cpp": 'TEST_CASE("x v5[MQTT-1.1.1-1]") {}\n// v311[MQTT-1.1.1-9]\n'},
+     [("docs/conformance/v5.csv", 1, "no test names v5[MQTT-1.1.1-1]"),
+      ("tests/a.cpp", 2, "v311[MQTT-1.1.1-9] is not in docs/conformance/v311.csv"),
+      (ROW, 1, "UNTESTED_STATEMENTS lists v5[MQTT-9.1.1-1]")], {"table": ("v5[MQTT-9.1.1-1]",)}),
+    (conform.conformance, {**STATEMENTS, "tests/a.py": 'def test_a():\n    """v5[MQTT-1.1.1-1] v5[MQTT-1.1.1-2] x"""\n'},
+     [(ROW, 1, "which has a test")], {"table": ("v5[MQTT-1.1.1-1]",)}),
+    (conform.conformance, {"docs/conformance/v5.csv": "statement,binds,level,summary\nMQTT-1.1-1,server,codec,x\n"},
+     [("docs/conformance/v5.csv", 1, "no test"), ("docs/conformance/v5.csv", 2, "not statement")], {"table": ()}),
+    (conform.conformance, {**STATEMENTS, "tests/a.cpp": 'TEST_CASE(\n    "v5[MQTT-1.1.1-1] a "\n    "b") {}\n'},
+     [], {"table": ()}),
+    (conform.conformance, {**STATEMENTS, "tests/support/packets/a.hpp": '{"a", v5, 0x10, "00", {x, "v5[MQTT-1.1.1-1]"}},'},
+     [], {"table": ()}),
+    (conform.conformance_table, STATEMENTS, [("docs/conformance/README.md", 1, "is not what the sources say")], {}),
+
     (text.documents, {"a/b.md": "[x](../c.md)\n[x](#y)\n`a/d.cpp` `e.hpp`\n"},
      [("a/b.md", 1, "leads nowhere"), ("a/b.md", 2, "no heading"), ("a/b.md", 3, "no a/d.cpp"),
       ("a/b.md", 3, "no e.hpp")], {}),
@@ -150,11 +167,4 @@ def failures(rules):
             failed.append(f"self-test {number}: {rule.__name__} expected {expected}, found {list(map(str, found))}")
     shown = {rule for rule, _, expected, _ in CASES if expected}
     failed += [f"self-test: nothing shows that {rule.__name__} can fail" for rule in rules if rule not in shown]
-    return failed + statements_failure()
-
-
-def statements_failure():
-    sources, untested = text.untested_statements(Tree({
-        "proto/a.cpp": "// v5[MQTT-1.1.1-1], -2, v311[MQTT-1.1.1-1]\n", "tests/a.cpp": "// v5[MQTT-1.1.1-1]\n"}))
-    as_expected = len(sources) == 3 and untested == {"v5[MQTT-1.1.1-2]", "v311[MQTT-1.1.1-1]"}
-    return [] if as_expected else [f"self-test: the statements named by no test: {sorted(untested)}"]
+    return failed

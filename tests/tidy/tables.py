@@ -16,6 +16,7 @@ THREADS = {
     "fota/fota_thread": "the thread the FOTA service lives on",
     "http/blocking_pool": "HTTP handlers that wait for files and databases",
     "http/server": "the thread of the HTTP listener",
+    "proto/marks": "in builds with FB_MARKS any thread notes what it decides",
     "storage/async_store": "group commit: the store's one writer thread",
     "storage/memory/fota_store": "read by HTTP while the writer writes, like SQLite",
     "storage/values": "ids are made in time order on any thread",
@@ -72,3 +73,31 @@ ONE_LINE_COMMENT_HEADER_LINES_MAX = 100
 HEADER_COMMENT = {
     "broker/core/engine.hpp": 13,
 }
+
+# Statements that bind a server and that no test names yet. The list only gets shorter.
+UNTESTED_STATEMENTS = (
+    "v311[MQTT-1.5.3-3]", "v311[MQTT-2.2.2-1]", "v311[MQTT-2.3.1-5]", "v311[MQTT-2.3.1-6]",
+    "v311[MQTT-2.3.1-7]", "v311[MQTT-3.1.2-11]", "v311[MQTT-3.1.2-12]", "v311[MQTT-3.1.2-1]",
+    "v311[MQTT-3.1.2-7]", "v311[MQTT-3.1.3-10]", "v311[MQTT-3.1.3-11]", "v311[MQTT-3.1.3-1]",
+    "v311[MQTT-3.1.3-2]", "v311[MQTT-3.1.3-4]", "v311[MQTT-3.1.3-5]", "v311[MQTT-3.1.3-9]",
+    "v311[MQTT-3.1.4-1]", "v311[MQTT-3.1.4-3]", "v311[MQTT-3.1.4-4]", "v311[MQTT-3.1.4-5]",
+    "v311[MQTT-3.10.3-1]", "v311[MQTT-3.10.4-6]", "v311[MQTT-3.12.4-1]", "v311[MQTT-3.2.2-5]",
+    "v311[MQTT-3.2.2-6]", "v311[MQTT-3.3.1-7]", "v311[MQTT-3.3.2-1]", "v311[MQTT-3.3.2-3]",
+    "v311[MQTT-3.8.3-1]", "v311[MQTT-3.8.3-2]", "v311[MQTT-4.1.0-1]", "v311[MQTT-4.1.0-2]",
+    "v311[MQTT-4.3.1-1]", "v311[MQTT-4.3.2-1]", "v311[MQTT-4.3.2-2]", "v311[MQTT-4.5.0-1]",
+    "v311[MQTT-4.7.3-2]", "v311[MQTT-4.7.3-3]", "v311[MQTT-4.7.3-4]", "v311[MQTT-4.8.0-2]",
+    "v311[MQTT-6.0.0-1]", "v311[MQTT-6.0.0-2]", "v311[MQTT-6.0.0-4]", "v5[MQTT-1.5.4-3]", "v5[MQTT-1.5.7-1]",
+    "v5[MQTT-2.2.1-2]", "v5[MQTT-2.2.1-5]", "v5[MQTT-2.2.1-6]", "v5[MQTT-3.1.2-28]", "v5[MQTT-3.1.3-10]",
+    "v5[MQTT-3.1.3-11]", "v5[MQTT-3.1.3-12]", "v5[MQTT-3.1.3-2]", "v5[MQTT-3.1.3-4]", "v5[MQTT-3.1.3-5]",
+    "v5[MQTT-3.1.3-8]", "v5[MQTT-3.1.4-1]", "v5[MQTT-3.1.4-2]", "v5[MQTT-3.1.4-4]", "v5[MQTT-3.1.4-5]",
+    "v5[MQTT-3.1.4-6]", "v5[MQTT-3.12.4-1]", "v5[MQTT-3.14.2-2]", "v5[MQTT-3.14.4-1]", "v5[MQTT-3.14.4-2]",
+    "v5[MQTT-3.15.2-3]", "v5[MQTT-3.2.0-2]", "v5[MQTT-3.2.2-10]", "v5[MQTT-3.2.2-12]", "v5[MQTT-3.2.2-13]",
+    "v5[MQTT-3.2.2-22]", "v5[MQTT-3.2.2-7]", "v5[MQTT-3.2.2-9]", "v5[MQTT-3.3.2-13]", "v5[MQTT-3.3.2-19]",
+    "v5[MQTT-3.3.2-3]", "v5[MQTT-3.3.4-10]", "v5[MQTT-3.3.4-5]", "v5[MQTT-3.8.4-4]", "v5[MQTT-4.1.0-1]",
+    "v5[MQTT-4.1.0-2]", "v5[MQTT-4.13.2-1]", "v5[MQTT-4.2.0-1]", "v5[MQTT-4.3.1-1]", "v5[MQTT-4.3.2-1]",
+    "v5[MQTT-4.3.2-2]", "v5[MQTT-4.3.2-3]", "v5[MQTT-4.3.2-4]", "v5[MQTT-4.3.2-5]", "v5[MQTT-4.3.3-12]",
+    "v5[MQTT-4.3.3-13]", "v5[MQTT-4.3.3-1]", "v5[MQTT-4.3.3-2]", "v5[MQTT-4.3.3-3]", "v5[MQTT-4.3.3-5]",
+    "v5[MQTT-4.3.3-6]", "v5[MQTT-4.3.3-9]", "v5[MQTT-4.4.0-2]", "v5[MQTT-4.5.0-1]", "v5[MQTT-4.7.3-4]",
+    "v5[MQTT-4.9.0-1]", "v5[MQTT-4.9.0-2]", "v5[MQTT-4.9.0-3]", "v5[MQTT-6.0.0-1]", "v5[MQTT-6.0.0-2]",
+    "v5[MQTT-6.0.0-4]", "v5[MQTT-7.0.0-1]", "v5[MQTT-7.0.0-2]", "v5[MQTT-7.1.1-1]",
+)

@@ -5,6 +5,7 @@ import argparse
 import pathlib
 import sys
 
+import rules_conformance
 import rules_size
 import rules_structure
 import rules_text
@@ -23,7 +24,7 @@ RULES = [
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("root", nargs="?", default=pathlib.Path(__file__).resolve().parents[2])
-    arguments.add_argument("--untested", action="store_true", help="list the statements that no test names")
+    arguments.add_argument("--write", action="store_true", help="write docs/conformance/README.md anew")
     arguments = arguments.parse_args()
     if blind := self_test.failures(RULES):
         print(*blind, sep="\n")
@@ -32,13 +33,13 @@ def main():
     if not tree.cpp():
         print(f"{arguments.root}: no sources found here: name the root of the source tree")
         return 1
+    if arguments.write:
+        text = rules_conformance.rendered(tree)
+        pathlib.Path(arguments.root, rules_conformance.README).write_text(text, encoding="utf-8")
+        tree.files[rules_conformance.README] = text
     findings = sorted({finding for rule in RULES for finding in rule(tree)})
     for finding in findings:
         print(finding)
-    sources, untested = rules_text.untested_statements(tree)
-    print(f"info: proto and broker/core cite {len(sources)} statements, {len(untested)} of them named by no test")
-    if arguments.untested:
-        print(*sorted(untested), sep="\n")
     print(f"{len(tree.files)} files, {len(RULES)} rules, {len(findings)} findings")
     return 1 if findings else 0
 
