@@ -48,6 +48,7 @@ function(fb_module name folder)
         add_library(${name} STATIC ${sources})
         target_link_libraries(${name} PRIVATE fb_options PUBLIC ${uses} ${third})
         target_include_directories(${name} PUBLIC ${root})
+        set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ${FB_FUZZ}) # there, what the fuzz targets need
     else()
         add_library(${name} INTERFACE)
         target_link_libraries(${name} INTERFACE ${uses} ${third})
@@ -62,6 +63,9 @@ endfunction()
 
 # One doctest program from a folder of tests; ctest runs it as one test.
 function(fb_test name folder)
+    if(FB_FUZZ)
+        return()
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
     if(NOT sources)
         return()
@@ -72,12 +76,25 @@ function(fb_test name folder)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
 
-# One libFuzzer target from one file (clang, preset fuzz).
+# One libFuzzer target from one file (clang, preset fuzz). Then what it feeds: modules, or single files (http/range.cpp) of
+# those that would take minutes to build whole.
 function(fb_fuzzer name source)
     if(NOT FB_FUZZ)
         return()
     endif()
     add_executable(${name} ${source})
-    target_link_libraries(${name} PRIVATE fb_options test_support_headers ${ARGN})
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    foreach(part IN LISTS ARGN)
+        if(part MATCHES "^([a-z]+)/.*\\.cpp$")
+            target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/${part})
+            target_include_directories(${name} PRIVATE $<TARGET_PROPERTY:${CMAKE_MATCH_1},INTERFACE_INCLUDE_DIRECTORIES>)
+        else()
+            target_link_libraries(${name} PRIVATE ${part})
+        endif()
+    endforeach()
+    target_link_libraries(${name} PRIVATE fb_options test_support_headers)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer -fprofile-instr-generate)
+    # What was once a finding, and 5 s of looking for new ones.
+    add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/smoke.sh $<TARGET_FILE:${name}> ${CMAKE_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED fuzz_seeds FIXTURES_SETUP fuzzed
+        ENVIRONMENT "LLVM_PROFILE_FILE=${CMAKE_BINARY_DIR}/profiles/${name}.profraw")
 endfunction()

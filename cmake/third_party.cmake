@@ -1,11 +1,11 @@
 # Asio and Beast are compiled once, here, and everybody else sees declarations only.
-add_library(fb_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/boost_asio.cpp)
+add_library(fb_asio STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/cmake/boost_asio.cpp)
 target_compile_definitions(fb_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
     BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 target_link_libraries(fb_asio PUBLIC Boost::headers Threads::Threads)
 
 # spdlog, too: see cmake/spdlog.cpp.
-add_library(fb_spdlog STATIC ${CMAKE_SOURCE_DIR}/cmake/spdlog.cpp)
+add_library(fb_spdlog STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/cmake/spdlog.cpp)
 target_compile_definitions(fb_spdlog PUBLIC SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
 target_link_libraries(fb_spdlog PUBLIC fmt::fmt Threads::Threads)
 

@@ -6,6 +6,7 @@
 
 #include "http/context.hpp"
 #include "http/json.hpp"
+#include "http/list_query.hpp"
 #include "http/router.hpp"
 
 namespace fb::http {
@@ -44,8 +45,6 @@ std::string openapi_document(const router& table, const std::string& version);
 
 // Shared by the lists (lists.cpp).
 
-/// limit, cursor and filters; 400 for bad ones.
-or_problem<storage::list_query> list_query_of(const request& r);
 /// What memory knows of these devices, by device id.
 using live_devices = std::map<std::string, fota::live_device>;
 task<or_problem<live_devices>> live_of(context& ctx, std::vector<std::string> device_ids);

@@ -42,7 +42,7 @@ or_problem<storage::patch_device> parse_patch(const request& r) {
 } // namespace
 
 task<response> list_devices(context& ctx, request& r) {
-    auto q = list_query_of(r);
+    auto q = list_query_of(r.target);
     if (!q) co_return problem_response(q.why());
     auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_devices(q); });
     auto page = co_await std::move(job);

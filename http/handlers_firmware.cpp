@@ -17,7 +17,7 @@ response firmware_response(const context& ctx, const storage::firmware& row) {
 } // namespace
 
 task<response> list_firmwares(context& ctx, request& r) {
-    auto q = list_query_of(r);
+    auto q = list_query_of(r.target);
     if (!q) co_return problem_response(q.why());
     auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_firmwares(q); });
     auto page = co_await std::move(job);

@@ -89,7 +89,7 @@ task<response> trigger_updates(context& ctx, request& r) {
 }
 
 task<response> list_updates(context& ctx, request& r) {
-    auto q = list_query_of(r);
+    auto q = list_query_of(r.target);
     if (!q) co_return problem_response(q.why());
     auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_updates(q); });
     auto page = co_await std::move(job);
@@ -143,7 +143,7 @@ task<response> cancel_update(context& ctx, request& r) {
 }
 
 task<response> list_results(context& ctx, request& r) {
-    auto q = list_query_of(r);
+    auto q = list_query_of(r.target);
     if (!q) co_return problem_response(q.why());
     auto job = ctx.on_pool([q = *q](storage::fota_reader& reader) { return reader.list_results(q); });
     auto page = co_await std::move(job);

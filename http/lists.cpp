@@ -1,49 +1,6 @@
-#include <charconv>
-
 #include "http/handlers.hpp"
 
 namespace fb::http {
-
-namespace {
-
-problem invalid(const char* name, const std::string& why) {
-    return {400, "invalid_parameter", "the query parameter \"" + std::string(name) + "\" " + why};
-}
-
-std::optional<int> parse_limit(const std::string& text) {
-    int limit = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-    if (error != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > 500) return std::nullopt;
-    return limit;
-}
-
-bool known_state(const request& r, const std::string& state) {
-    if (r.target.segments.back() == "firmwares") return storage::parse_firmware_state(state).has_value();
-    return storage::parse_update_state(state).has_value();
-}
-
-} // namespace
-
-or_problem<storage::list_query> list_query_of(const request& r) {
-    storage::list_query q;
-    if (const auto limit = r.target.parameter("limit")) {
-        const auto number = parse_limit(*limit);
-        if (!number) return invalid("limit", "must be a number from 1 to 500");
-        q.limit = *number;
-    }
-    q.cursor = r.target.parameter("cursor");
-    if (q.cursor && q.cursor->empty()) return invalid("cursor", "is empty");
-    q.device_id = r.target.parameter("device_id");
-    q.device_type = r.target.parameter("device_type");
-    q.state = r.target.parameter("state");
-    if (q.state && !known_state(r, *q.state)) return invalid("state", "names no state");
-    q.status = r.target.parameter("status");
-    if (q.status && !storage::parse_result_status(*q.status))
-        return invalid("status", "must be success, failed or partial");
-    q.firmware_id = r.target.parameter("firmware_id");
-    if (q.firmware_id && !storage::parse_uuid(*q.firmware_id)) return invalid("firmware_id", "is not a uuid");
-    return q;
-}
 
 task<or_problem<live_devices>> live_of(context& ctx, std::vector<std::string> device_ids) {
     live_devices by_id;

@@ -1,7 +1,8 @@
 // A request target and a Range header, divided by a line end: what is accepted holds what its users rely on.
 #include "fuzz_input.hpp"
-#include "http/handlers.hpp"
+#include "http/list_query.hpp"
 #include "http/range.hpp"
+#include "http/router.hpp"
 
 using fb::fuzz::require;
 using namespace fb::http;
@@ -15,10 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             require(segment != "." && segment != ".." && segment.find_first_of("/\\") == std::string::npos);
             require(segment.find('\0') == std::string::npos);
         }
-        request r;
-        r.target = *t;
-        (void)list_query_of(r);
-        (void)api().find("GET", t->segments);
+        (void)list_query_of(*t);
+        static const router routes({{.method = "GET", .pattern = "/api/v1/devices/{device_id}"},
+                                    {.method = "POST", .pattern = "/api/v1/devices/{device_id}"},
+                                    {.method = "GET", .pattern = "/fw/{firmware_id}/{name}"}});
+        const auto route = routes.find("GET", t->segments);
+        for (const auto& parameter : route.parameters) require(!parameter.empty());
     }
     const auto range = input.substr(std::min(end + 1, input.size()));
     for (const std::int64_t bytes : {std::int64_t{0}, std::int64_t{1}, std::int64_t{1000}}) {

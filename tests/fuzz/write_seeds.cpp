@@ -44,5 +44,11 @@ int main(int argc, char** argv) {
     write(root / "fuzz_frame", "every valid packet", stream);
     for (const char* lines : {"#\na/b\na/b", "a/+/#\na/b/#\na/b/c", "$share/g/a/#\n+/+\n$SYS/x", "/+/#\n/#\n//"})
         write(root / "fuzz_topic", lines, lines);
+    const std::string stored = "$7$1$c2FsdA==$" + std::string(86, 'A') + "==";
+    const std::string scram = "SCRAM-SHA-256$1:c2FsdA==$" + std::string(43, 'A') + "=:" + std::string(43, 'A') + "=";
+    write(root / "fuzz_password", "file", std::string(1, '\0') + "# users\nann:" + stored + "\nbob:" + scram + "\n");
+    write(root / "fuzz_password", "stored", "\1" + stored);
+    write(root / "fuzz_password", "scram secret", "\1" + scram);
+    write(root / "fuzz_password", "scram", "\2n,,n=user,r=abc\nc=biws,r=abcnonce,p=" + std::string(43, 'A') + "=");
     return 0;
 }
