@@ -294,14 +294,15 @@ void engine::connection_due(connection& c) {
     if (s.in && !s.in->acks.empty()) {
         const std::int64_t due = ack_wait_end_ms(s.in->acks.front());
         if (due <= now_.mono_ms) {
-            return disconnect(c, proto::reason_code::quota_exceeded, close_cause::not_durable,
-                              "the gateway cannot store this now; send it again after reconnecting");
+            return disconnect(
+                c, proto::reason_code::quota_exceeded, close_cause::not_durable,
+                {"the gateway cannot store this now; send it again after reconnecting", "ack_wait_max_s"});
         }
         connection_deadlines_.arm(c.slot, due);
     }
     if (c.auth && c.auth->ends_ms <= now_.mono_ms) {
         return disconnect(c, proto::reason_code::not_authorized, close_cause::refused,
-                          "authenticating again was not finished within connect_timeout_s");
+                          {"authenticating again was not finished in time", "connect_timeout_s"});
     }
     if (c.auth) connection_deadlines_.arm(c.slot, c.auth->ends_ms);
     const std::int64_t due = keep_alive_end_ms(c);
@@ -309,7 +310,7 @@ void engine::connection_due(connection& c) {
         return connection_deadlines_.arm(c.slot, due);
     if (c.paused) {
         return disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload,
-                          "the client does not read what it is sent");
+                          {"the client does not read what it is sent", "output_bytes_max"});
     }
     disconnect(c, proto::reason_code::keep_alive_timeout, close_cause::keep_alive_timeout,
                "no packet for one and a half keep-alive intervals");
@@ -333,12 +334,18 @@ void engine::violation(connection& c, const proto::decode_error& e) {
     counters_.protocol_violations.add();
     std::string detail = std::string(e.what) + " (" + e.statement + ")";
     if (c.phase == connection_phase::awaiting_connect || c.phase == connection_phase::authenticating) {
-        return refuse_connect(c, nullptr, e.reason, detail);
+        const bool too_large = e.reason == proto::reason_code::packet_too_large;
+        return refuse_connect(c, nullptr, e.reason, {detail, too_large ? "connect_packet_bytes_max" : ""});
     }
-    disconnect(c, e.reason, close_cause::protocol_violation, detail);
+    const bool too_large = e.reason == proto::reason_code::packet_too_large;
+    const bool too_many = e.reason == proto::reason_code::receive_maximum_exceeded;
+    disconnect(c, e.reason, close_cause::protocol_violation,
+               {detail, too_large  ? "packet_bytes_max"
+                        : too_many ? "receive_maximum"
+                                   : ""});
 }
 
-void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text) {
+void engine::disconnect(connection& c, proto::reason_code reason, close_cause cause, const explanation& why) {
     if (rule<"v5[MQTT-3.14.0-1]">(c.connack_pending)) {
         proto::connack k;
         k.reason = reason == proto::reason_code::packet_too_large ? reason : proto::reason_code::server_unavailable;
@@ -347,10 +354,10 @@ void engine::disconnect(connection& c, proto::reason_code reason, close_cause ca
         reached<"v5[MQTT-3.14.2-2]">(); // no session expiry from a server
         proto::disconnect p;
         p.reason = reason;
-        p.properties.reason_string = text; // v5[MQTT-3.1.2-29]: DISCONNECT may carry it whatever the client asked for
+        why.put(p.properties); // v5[MQTT-3.1.2-29]: DISCONNECT may carry them whatever the client asked for
         proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     }
-    request_close(c, cause, text);
+    request_close(c, cause, why.text);
 }
 
 void engine::request_close(connection& c, close_cause cause, std::string_view detail) {

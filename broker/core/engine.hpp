@@ -31,6 +31,7 @@
 #include "broker/core/counters.hpp"
 #include "broker/core/crossing.hpp"
 #include "broker/core/effects.hpp"
+#include "broker/core/explanation.hpp"
 #include "broker/core/limits.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/routing_index.hpp"
@@ -199,7 +200,7 @@ class engine {
     peer_reference reference_of(session& s) const;
     void dispatch(connection& c, const proto::frame& f);
     void violation(connection& c, const proto::decode_error& e);
-    void disconnect(connection& c, proto::reason_code reason, close_cause cause, std::string_view text);
+    void disconnect(connection& c, proto::reason_code reason, close_cause cause, const explanation& why);
     void request_close(connection& c, close_cause cause, std::string_view detail);
     std::string& out(connection& c);
     output_buffer& buffer(connection& c);
@@ -214,7 +215,7 @@ class engine {
 
     // session_connect.cpp
     void on_connect(connection& c, const proto::frame& f);
-    void refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, std::string_view text);
+    void refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, const explanation& why);
     bool may_connect(connection& c, const proto::connect& p);
     void serve_connect(connection& c, const proto::connect& p);
     bool admit(connection& c, const proto::connect& p, std::string& client_id);
@@ -249,9 +250,9 @@ class engine {
     void on_publish(connection& c, const proto::frame& f);
     bool resolve_alias(connection& c, proto::publish& p);
     bool within_receive_maximum(connection& c, session& s, const proto::publish& p);
-    std::string_view refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const;
+    explanation refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const;
     void publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
-                         std::string_view text);
+                         const explanation& why);
     void accept_publish(connection& c, session& s, const proto::publish& p);
     void on_pubrel(connection& c, const proto::frame& f);
 
@@ -272,7 +273,9 @@ class engine {
     // session_subscribe.cpp
     void on_subscribe(connection& c, const proto::frame& f);
     void on_unsubscribe(connection& c, const proto::frame& f);
-    proto::reason_code subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id);
+    proto::reason_code subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id,
+                                     explanation& why);
+    bool too_many_user_properties(connection& c, const proto::user_properties& user);
     void enter_index(session& s, subscription& sub);
     void leave_index(session& s, const subscription& sub);
     void send_retained(session& s, const subscription& sub);

@@ -77,6 +77,7 @@ struct pending_ack {
     std::int64_t since_ms = 0;
     std::vector<proto::reason_code> reasons; // of SUBACK and UNSUBACK
     std::string text;                        // reason string
+    std::string_view limit;                  // explanation::limit
     bool marks_received = false;             // PUBREC: its packet id is in incoming::received
     bool record_received = false;            // PUBREC: the id is to be stored once all parts are there
 };

@@ -46,13 +46,13 @@ bool engine::send_ack(connection& c, session& s, pending_ack& a) {
     const auto simple = [&](auto p) {
         p.id = a.id;
         p.reason = a.reason;
-        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information && !a.text.empty())) p.properties.reason_string = a.text;
+        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information)) explanation(a.text, a.limit).put(p.properties);
         return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     const auto list = [&](auto p) {
         p.id = a.id;
         p.reasons = std::move(a.reasons);
-        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information && !a.text.empty())) p.properties.reason_string = a.text;
+        if (rule<"v5[MQTT-3.1.2-29]">(c.problem_information)) explanation(a.text, a.limit).put(p.properties);
         return proto::encode(p, c.protocol, out(c), c.packet_bytes_max);
     };
     switch (a.type) {
@@ -168,6 +168,7 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
         proto::pubrel r;
         r.id = p->id;
         r.reason = proto::reason_code::packet_identifier_not_found; // v5 3.6.2.1
+        if (c.problem_information) r.properties.reason_string = "no message with this packet identifier is in flight";
         proto::encode(r, c.protocol, out(c), c.packet_bytes_max);
         return;
     }

@@ -34,7 +34,8 @@ bool engine::begin_authentication(connection& c, const proto::connect& p, const 
         return true;
     }
     if (authenticating_ >= config_.limits.authenticating_max) {
-        refuse_connect(c, &p, reason_code::server_busy, "too many clients are proving who they are; try again");
+        refuse_connect(c, &p, reason_code::server_busy,
+                       {"too many clients are proving who they are; try again", "authenticating_max"});
         return true;
     }
     ++authenticating_;

@@ -18,6 +18,13 @@ bool belongs_to_device(std::string_view client_id, std::string_view device_id) {
 
 constexpr std::size_t client_id_bytes_max = 256;
 
+/// Where a client may let answers come to: what it is told when it asks (v5 3.2.2.3.15). A device's lies where a device
+/// may subscribe.
+std::string response_base(const principal& who, const std::string& client_id) {
+    if (who.is_device()) return "device/" + who.device_id + "/response";
+    return client_id.find_first_of("+#") == client_id.npos ? "response/" + client_id : std::string();
+}
+
 } // namespace
 
 void engine::on_connect(connection& c, const proto::frame& f) {
@@ -63,7 +70,8 @@ void engine::serve_connect(connection& c, const proto::connect& p) {
     if (rule<"v5[MQTT-3.1.2-5]", "v5[MQTT-3.1.2-6]", "v311[MQTT-3.1.2-4]">(s == nullptr)) {
         if (shared_.counts.sessions.load(std::memory_order_relaxed) >= config_.limits.sessions_max) {
             shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
-            return refuse_connect(c, &p, proto::reason_code::quota_exceeded, "limit sessions_max reached");
+            return refuse_connect(c, &p, proto::reason_code::quota_exceeded,
+                                  {"there is no room for another session", "sessions_max"});
         }
         s = &make_session(p, std::move(client_id), c);
     }
@@ -74,13 +82,17 @@ void engine::serve_connect(connection& c, const proto::connect& p) {
 /// What needs not be known of the peer to be judged.
 bool engine::may_connect(connection& c, const proto::connect& p) {
     using proto::reason_code;
-    const auto refuse = [&](reason_code reason, std::string_view text) {
-        refuse_connect(c, &p, reason, text);
+    const auto refuse = [&](reason_code reason, const explanation& why) {
+        refuse_connect(c, &p, reason, why);
         return false;
     };
     if (p.protocol == proto::version::v3_1 && !config_.accept_mqtt_31) {
         return refuse(reason_code::unsupported_protocol_version,
                       "MQTT 3.1 is not served (accept_mqtt_31 = false); use 3.1.1 or 5");
+    }
+    if (p.properties.user.to_vector().size() > config_.limits.user_properties_max) { // CVE-2021-41039's class
+        return refuse(reason_code::quota_exceeded,
+                      {"more user properties than this gateway allows", "user_properties_max"});
     }
     if (stopping_) return refuse(reason_code::server_unavailable, "the gateway is stopping");
     if (config_.server_moved) return refuse(reason_code::server_moved, "this gateway has moved");
@@ -96,8 +108,8 @@ bool engine::may_connect(connection& c, const proto::connect& p) {
 
 bool engine::admit(connection& c, const proto::connect& p, std::string& client_id) {
     using proto::reason_code;
-    const auto refuse = [&](reason_code reason, std::string_view text) {
-        refuse_connect(c, &p, reason, text);
+    const auto refuse = [&](reason_code reason, const explanation& why) {
+        refuse_connect(c, &p, reason, why);
         return false;
     };
     if (c.info.identity_from_client_id && !p.client_id.empty()) {
@@ -124,18 +136,19 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         return refuse(reason_code::payload_format_invalid, "the will's payload is not UTF-8, as it says it is");
     }
     if (p.last_will && p.last_will->topic.size() > config_.limits.topic_bytes_max) {
-        return refuse(reason_code::topic_name_invalid, "the will's topic is longer than topic_bytes_max");
+        return refuse(reason_code::topic_name_invalid,
+                      {"the will's topic is longer than this gateway allows", "topic_bytes_max"});
     }
     if (shared_.counts.connections.fetch_add(1, std::memory_order_relaxed) >= config_.limits.connections_max) {
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
-        return refuse(reason_code::quota_exceeded, "limit connections_max reached");
+        return refuse(reason_code::quota_exceeded, {"there is no room for another connection", "connections_max"});
     }
     const bool assign = rule<"v5[MQTT-3.1.3-6]", "v5[MQTT-3.1.3-7]", "v311[MQTT-3.1.3-6]">(p.client_id.empty());
     client_id = assign ? make_client_id(c) : std::string(p.client_id);
     return true;
 }
 
-void engine::refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, std::string_view text) {
+void engine::refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, const explanation& why) {
     counters_.connects_refused.add();
     const bool wrong_version = reason == proto::reason_code::unsupported_protocol_version;
     const bool authenticating = c.phase == connection_phase::authenticating;
@@ -150,7 +163,7 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
         proto::connack k;
         k.reason = rule<"v5[MQTT-3.2.2-8]">(reason);
         k.session_present = rule<"v5[MQTT-3.2.2-6]", "v311[MQTT-3.2.2-4]">(false);
-        if (c.problem_information) k.properties.reason_string = text;
+        why.put(k.properties); // v5[MQTT-3.1.2-29]: CONNACK may carry them whatever the client asked for
         const bool no_room = reason == proto::reason_code::quota_exceeded || reason == proto::reason_code::server_busy;
         if (no_room && !config_.server_reference.empty()) k.reason = proto::reason_code::use_another_server;
         if (k.reason == proto::reason_code::use_another_server || k.reason == proto::reason_code::server_moved) {
@@ -158,7 +171,7 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
         }
         proto::encode(k, v, out(c), c.packet_bytes_max == 0 ? proto::no_size_limit : c.packet_bytes_max);
     }
-    request_close(c, close_cause::refused, text);
+    request_close(c, close_cause::refused, why.text);
     if (p != nullptr) effects_.closes.back().client_id = p->client_id;
 }
 
@@ -281,9 +294,12 @@ bool engine::encode_connack(const connection& c, const session& s, const proto::
     k.reason = rule<"v5[MQTT-3.1.4-5]", "v311[MQTT-3.1.4-4]">(proto::reason_code::success);
     k.session_present = present && p.protocol != proto::version::v3_1;
     const std::string time = rfc3339(now_.unix_ms);
+    const std::string replies = response_base(*s.who, s.client_id);
     if (p.protocol == proto::version::v5) {
-        reached<"v5[MQTT-3.1.2-28]", "v5[MQTT-3.2.2-9]">(); // no response information; every QoS is supported
+        reached<"v5[MQTT-3.2.2-9]">(); // every QoS is supported
         auto& q = k.properties;
+        const bool tell_replies = p.properties.request_response_information && !replies.empty();
+        if (rule<"v5[MQTT-3.1.2-28]">(tell_replies)) q.response_information = replies;
         if (s.expiry_s != p.properties.session_expiry_s) q.session_expiry_s = s.expiry_s;
         q.receive_maximum = l.receive_maximum;
         q.maximum_packet_size = l.packet_bytes_max;

@@ -16,7 +16,7 @@ void engine::on_publish(connection& c, const proto::frame& f) {
     if (!resolve_alias(c, *p)) return;
     if (!within_receive_maximum(c, s, *p)) return;
     auto reason = proto::reason_code::success;
-    const std::string_view why_not = refusal(c, *p, reason);
+    const explanation why_not = refusal(c, *p, reason);
     if (reason != proto::reason_code::success) return publish_refused(c, s, *p, reason, why_not);
     accept_publish(c, s, *p);
 }
@@ -58,12 +58,16 @@ bool engine::within_receive_maximum(connection& c, session& s, const proto::publ
 }
 
 /// Why this publication is not accepted, with `reason` set; success when it is.
-std::string_view engine::refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const {
+explanation engine::refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const {
     using proto::reason_code;
     const limits& l = config_.limits;
-    if (p.topic.size() > l.topic_bytes_max || proto::topic_levels(p.topic) > l.topic_levels_max) {
+    if (p.topic.size() > l.topic_bytes_max) {
         reason = reason_code::topic_name_invalid;
-        return "the topic is longer than topic_bytes_max or topic_levels_max";
+        return {"the topic is longer than this gateway allows", "topic_bytes_max"};
+    }
+    if (proto::topic_levels(p.topic) > l.topic_levels_max) {
+        reason = reason_code::topic_name_invalid;
+        return {"the topic has more levels than this gateway allows", "topic_levels_max"};
     }
     if (p.topic.starts_with("$SYS/")) {
         reason = reason_code::not_authorized;
@@ -71,7 +75,7 @@ std::string_view engine::refusal(connection& c, const proto::publish& p, proto::
     }
     if (!p.properties.user.empty() && p.properties.user.to_vector().size() > l.user_properties_max) {
         reason = reason_code::quota_exceeded; // CVE-2021-41039's class
-        return "more user properties than user_properties_max";
+        return {"more user properties than this gateway allows", "user_properties_max"};
     }
     if (config_.check_payload_format && p.properties.payload_format == 1 && !proto::valid_utf8(p.payload)) {
         reason = reason_code::payload_format_invalid; // v5 3.3.2.3.2
@@ -88,15 +92,16 @@ std::string_view engine::refusal(connection& c, const proto::publish& p, proto::
 /// Told in the acknowledgement in MQTT 5. 3.1.1 has no way to tell: v311[MQTT-3.3.5-2] leaves an ordinary
 /// acknowledgement or closing; we acknowledge, drop, log and count.
 void engine::publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
-                             std::string_view text) {
+                             const explanation& why) {
     counters_.publishes_refused.add();
-    effects_.refusals.push_back({s.client_id, std::string(p.topic), text});
+    effects_.refusals.push_back({s.client_id, std::string(p.topic), why.text});
     if (p.quality == proto::qos::at_most_once) return;
     const bool twice = p.quality == proto::qos::exactly_once;
     reached<"v311[MQTT-3.3.5-2]", "v5[MQTT-4.3.3-9]">(); // a refused id is not in incoming::received
     pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
     a.reason = reason;
-    a.text = text;
+    a.text = why.text;
+    a.limit = why.limit;
     settle(c, s);
 }
 
@@ -174,7 +179,10 @@ void engine::on_pubrel(connection& c, const proto::frame& f) {
     const proto::packet_id id =
         rule<"v5[MQTT-4.3.3-11]", "v5[MQTT-4.3.3-13]", "v5[MQTT-2.2.1-5]", "v311[MQTT-4.3.3-2]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::pubcomp, id);
-    if (!known) a.reason = proto::reason_code::packet_identifier_not_found;
+    if (!known) {
+        a.reason = proto::reason_code::packet_identifier_not_found;
+        a.text = "no QoS 2 message with this packet identifier is open";
+    }
     if (known && s.durable()) {
         persist(persist::delete_received{s.number, p->id}, true);
         a.serial = pending_persist_.serial; // a lost deletion would swallow the next message with this id

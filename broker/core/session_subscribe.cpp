@@ -10,14 +10,22 @@ namespace fb::core {
 void engine::on_subscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_subscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
+    if (too_many_user_properties(c, p->properties.user)) return;
     session& s = session_of(c);
     const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.8.4-1]", "v5[MQTT-3.8.4-2]",
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.8.4-1]", "v311[MQTT-3.8.4-2]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::suback, packet);
     const std::uint32_t number = a.number;
     std::vector<proto::reason_code> reasons;
+    std::string text;
+    std::string_view limit;
     for (const proto::topic_request& r : p->requests) {
-        const auto reason = subscribe_one(c, s, r, p->properties.subscription_id.value_or(0));
+        explanation why;
+        const auto reason = subscribe_one(c, s, r, p->properties.subscription_id.value_or(0), why);
+        if (text.empty() && is_error(reason)) { // of several the first: a reason string is one sentence
+            text = "filter " + std::to_string(reasons.size() + 1) + ": " + std::string(why.text);
+            limit = why.limit;
+        }
         if (rule<"v5[MQTT-3.8.4-5]", "v5[MQTT-3.8.4-6]", "v5[MQTT-3.9.3-1]", "v311[MQTT-3.8.4-4]", "v311[MQTT-3.8.4-5]",
                  "v311[MQTT-3.9.3-1]">(true))
             reasons.push_back(reason); // one each, in their order
@@ -25,6 +33,8 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     const auto at =
         std::find_if(s.in->acks.begin(), s.in->acks.end(), [&](const pending_ack& x) { return x.number == number; });
     at->reasons = std::move(reasons);
+    at->text = std::move(text);
+    at->limit = limit;
     if (s.durable() && !pending_persist_.operations.empty()) {
         at->serial = pending_persist_.serial;
         pending_persist_.urgent = true;
@@ -34,19 +44,32 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     pump(s);
 }
 
-proto::reason_code engine::subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id) {
+proto::reason_code engine::subscribe_one(connection& c, session& s, const proto::topic_request& r, std::uint32_t id,
+                                         explanation& why) {
     using proto::reason_code;
     const limits& l = config_.limits;
     const auto share = proto::parse_share(r.filter);
     const std::string_view filter = share ? share->filter : r.filter;
-    if (r.filter.size() > l.topic_bytes_max || proto::topic_levels(r.filter) > l.topic_levels_max) {
-        return reason_code::topic_filter_invalid;
+    const auto refuse = [&why](reason_code reason, const explanation& because) {
+        why = because;
+        return reason;
+    };
+    if (r.filter.size() > l.topic_bytes_max) {
+        return refuse(reason_code::topic_filter_invalid, {"it is longer than this gateway allows", "topic_bytes_max"});
     }
-    if (!config_.acl.may_subscribe(*c.info.who, filter)) return reason_code::not_authorized;
+    if (proto::topic_levels(r.filter) > l.topic_levels_max) {
+        return refuse(reason_code::topic_filter_invalid,
+                      {"it has more levels than this gateway allows", "topic_levels_max"});
+    }
+    if (!config_.acl.may_subscribe(*c.info.who, filter)) {
+        return refuse(reason_code::not_authorized, "this client may not subscribe to it");
+    }
     const auto known = std::find_if(s.subscriptions.begin(), s.subscriptions.end(),
                                     [&](const subscription& x) { return x.filter == r.filter; });
     const bool is_new = known == s.subscriptions.end();
-    if (is_new && s.subscriptions.size() >= l.subscriptions_max) return reason_code::quota_exceeded;
+    if (is_new && s.subscriptions.size() >= l.subscriptions_max) {
+        return refuse(reason_code::quota_exceeded, {"this client has as many as it may have", "subscriptions_max"});
+    }
 
     const bool replaces = rule<"v5[MQTT-3.8.4-3]", "v311[MQTT-3.8.4-3]">(!is_new);
     subscription& sub = replaces ? *known : s.subscriptions.emplace_back();
@@ -70,6 +93,13 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
     const auto granted = static_cast<std::uint8_t>(sub.options.maximum_qos);
     return static_cast<reason_code>(
         rule<"v5[MQTT-3.2.2-10]", "v5[MQTT-3.8.4-7]", "v5[MQTT-3.9.3-2]", "v311[MQTT-3.8.4-5]">(granted));
+}
+
+bool engine::too_many_user_properties(connection& c, const proto::user_properties& user) {
+    if (user.empty() || user.to_vector().size() <= config_.limits.user_properties_max) return false;
+    disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload,
+               {"more user properties than this gateway allows", "user_properties_max"});
+    return true;
 }
 
 /// Adds or replaces it where publications look.
@@ -112,6 +142,7 @@ void engine::send_retained(session& s, const subscription& sub) {
 void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_unsubscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
+    if (too_many_user_properties(c, p->user)) return;
     session& s = session_of(c);
     const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.10.4-4]", "v5[MQTT-3.10.4-5]",
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.10.4-4]", "v311[MQTT-3.10.4-5]">(p->id);
