@@ -3,43 +3,13 @@ malformed packets of each type, oversize and endless packets before CONNECT, con
 
 import os
 import struct
-import threading
 import time
 
 from support import raw
 from support.broker import eventually
 from support.case import Case, main
+from support.good import GoodPair
 from support.raw import RawClient, packet, text
-
-
-class GoodPair:
-    """A publisher and a subscriber that talk all the time; `check` says that nothing was lost or disturbed."""
-
-    def __init__(self, case, b):
-        self.subscriber = case.paho(b, "good-subscriber")
-        self.subscriber.subscribe("good/#", qos=1)
-        self.publisher = case.paho(b, "good-publisher")
-        self.sent = 0
-        self.received = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        while not self._stop.is_set():
-            self.publisher.publish("good/traffic", str(self.sent))
-            self.sent += 1
-            self._stop.wait(0.005)
-
-    def stop(self):
-        self._stop.set()
-        self._thread.join()
-
-    def check(self, case):
-        case.assertGreater(self.sent, 0)
-        got = [int(self.subscriber.receive().payload) for _ in range(self.sent)]
-        case.assertEqual(got, list(range(self.sent)))
-        case.assertTrue(self.subscriber.disconnects.empty() and self.publisher.disconnects.empty())
 
 
 # name -> bytes that a client may send after a good CONNECT, each wrong for the server.
@@ -102,7 +72,7 @@ class BadInput(Case):
     def setUp(self):
         super().setUp()
         self.b = self.broker(shards=2, top="", extra="[limits]\nconnect_timeout_s = 2\npacket_bytes_max = 100000\n")
-        self.good = GoodPair(self, self.b)
+        self.good = GoodPair(self.paho(self.b, "good-publisher"), self.paho(self.b, "good-subscriber"))
 
     def tearDown(self):
         self.good.stop()

@@ -119,6 +119,11 @@ class Broker:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory_bytes(self):
+        """What the process holds in memory at the moment."""
+        with open(f"/proc/{self.process.pid}/statm") as fields:
+            return int(fields.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def log(self):
         try:
             with open(self.log_file, errors="replace") as text:
