@@ -101,7 +101,7 @@ class Hostile(Case):
             for pair in self.pairs + self.sleepy:
                 pair.check(self)
             self.assertEqual(attack["wrong"], [])
-            self.assertGreater(sum(attack["made"].values()), CONNECTIONS)
+            self.assertGreaterEqual(sum(attack["made"].values()), CONNECTIONS)
             self.assertLess(memory - memory_before, MEMORY_GROWTH_MAX)
             eventually(lambda: self.counts() == before, f"connections and sessions return to {before}")
 

@@ -19,6 +19,7 @@ import sys
 from support import raw
 
 FOREVER_S = 3600
+BEGIN_S_MAX = 120
 FLOOD = "hostile/flood"
 SESSION_EXPIRY_1S = b"\x11\0\0\0\1"
 
@@ -48,10 +49,12 @@ class Attacker:
         self.plain_port, self.tls_port = plain_port, tls_port
         self.random = random.Random(seed)
         self.transport = None
+        self.was_connected = asyncio.Event()
 
     async def connection(self, port=None):
         reader, writer = await asyncio.open_connection("127.0.0.1", port or self.plain_port, limit=4096)
         self.transport = writer.transport
+        self.was_connected.set()
         return Connection(reader, writer)
 
     async def client(self, client_id=None, **options):
@@ -238,11 +241,14 @@ async def misbehave(a, kind, made, cut):
 
 
 async def attack(plain_port, tls_port, seconds, connections, seed):
+    """The time begins when everybody has been connected once."""
     made, cut = collections.Counter(), collections.Counter()
     all_kinds = [kind for kind, share in KINDS.items() for _ in range(share)]
-    tasks = [asyncio.create_task(misbehave(Attacker(plain_port, tls_port, f"{seed} {i}"),
-                                           all_kinds[i * len(all_kinds) // connections], made, cut))
-             for i in range(connections)]
+    attackers = [Attacker(plain_port, tls_port, f"{seed} {i}") for i in range(connections)]
+    tasks = [asyncio.create_task(misbehave(a, all_kinds[i * len(all_kinds) // connections], made, cut))
+             for i, a in enumerate(attackers)]
+    async with asyncio.timeout(BEGIN_S_MAX):
+        await asyncio.gather(*(a.was_connected.wait() for a in attackers))
     await asyncio.wait(tasks, timeout=seconds)
     for task in tasks:
         task.cancel()
