@@ -103,6 +103,10 @@ class Paho:
         """Publishes to `topic`, which must be subscribed, and returns what arrived before that: an answer to "nothing
         else comes" without waiting."""
         self.publish(topic, payload)
+        return self.until(topic, payload)
+
+    def until(self, topic, payload=b"end"):
+        """What arrived before that message."""
         before = []
         while True:
             m = self.receive()
