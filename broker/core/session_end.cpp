@@ -18,6 +18,7 @@ constexpr std::int64_t earliest_credible_unix_ms = 1'704'067'200'000; // 2024-01
 void engine::on_disconnect(connection& c, const proto::frame& f) {
     const auto p = proto::decode_disconnect(f, c.protocol);
     if (!p) return violation(c, p.error());
+    if (c.phase == connection_phase::authenticating) return request_close(c, close_cause::client_disconnect, "");
     session& s = session_of(c);
     if (p->properties.session_expiry_s && *p->properties.session_expiry_s != s.expiry_s) {
         if (!s.durable()) { // what CONNECT set to 0 stays 0

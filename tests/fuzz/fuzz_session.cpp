@@ -63,6 +63,30 @@ core::limits small_limits() {
     return l;
 }
 
+/// What the data says: 'y' is right, 'c' asks once more, anything else is wrong.
+class exchange final : public core::auth_exchange {
+  public:
+    core::auth_verdict step(std::string_view data) override {
+        if (data == "y") {
+            auto who = std::make_shared<core::principal>();
+            who->name = "anonymous"; // so that sessions of both kinds of peers meet
+            return {core::auth_verdict::kind::accepted, std::move(who), "well", {}};
+        }
+        if (data == "c") return {core::auth_verdict::kind::challenge, nullptr, "and?", {}};
+        return {core::auth_verdict::kind::refused, nullptr, {}, "wrong"};
+    }
+};
+
+class authenticator final : public core::authenticator {
+  public:
+    std::shared_ptr<core::auth_exchange> by_password(std::string_view) const override {
+        return std::make_shared<exchange>();
+    }
+    std::shared_ptr<core::auth_exchange> by_method(std::string_view method) const override {
+        return method == "M" ? std::make_shared<exchange>() : nullptr;
+    }
+};
+
 struct shard : core::crossing_port {
     std::array<std::unique_ptr<shard>, shard_count>* all = nullptr;
     core::effects effects;
@@ -92,6 +116,7 @@ class world {
             config.shard = i;
             config.shard_count = shard_count;
             config.limits = limits_;
+            config.authentication = std::make_shared<authenticator>();
             config.durability_rules = {{"a/b/c", core::durability::none}, {"$x", core::durability::batched}};
             shards_[i]->engine = std::make_unique<core::engine>(config, core::shared_state{index_, retained_, counts_},
                                                                 *shards_[i], shards_[i]->effects);
@@ -103,10 +128,10 @@ class world {
         const std::uint8_t what = in.byte();
         peer& p = peers_[what >> 6];
         switch (what & 15) {
-        case 0: return connect(p, in.byte());
+        case 0: return connect(p, in.byte(), what & 48 ? std::uint8_t{0} : in.byte());
         case 1:
-        case 2:
-        case 3: return publish(p, in.byte());
+        case 2: return publish(p, in.byte());
+        case 3: return authenticate(p, in.byte());
         case 4: return subscribe(p, in.byte());
         case 5:
         case 6: return acknowledge(p, in.byte());
@@ -152,6 +177,7 @@ class world {
         if (s.engine->take_persist(batch)) s.batches.push_back(std::move(batch));
         for (const auto& d : s.effects.local)
             if (d.token) tokens_.push_back(d.token);
+        for (auto& step : s.effects.auth) steps_.emplace_back(&s, std::move(step));
         const auto closes = std::move(s.effects.closes);
         const auto resumed = std::move(s.effects.resumed);
         s.effects.clear();
@@ -176,7 +202,7 @@ class world {
         p = peer{};
     }
 
-    void connect(peer& p, std::uint8_t how) {
+    void connect(peer& p, std::uint8_t how, std::uint8_t proof) {
         if (!p.handle) {
             p.version = how & 1 ? proto::version::v3_1_1 : proto::version::v5;
             p.handle = shards_[0]->engine->open({who_, "x"}, now_);
@@ -190,6 +216,12 @@ class world {
         c.properties.maximum_packet_size = how & 64 ? 40 : proto::no_size_limit;
         c.properties.topic_alias_maximum = how & 64 ? 2 : 0;
         c.keep_alive_s = how & 32 ? 5 : 0;
+        if (proof & 1) c.user_name = "ann";
+        if (proof & 2 && c.user_name) c.password = proof & 4 ? "y" : "n";
+        if (proof & 8 && p.version == proto::version::v5) {
+            c.properties.authentication_method = proof & 16 ? "M" : "other";
+            c.properties.authentication_data = proof & 32 ? "c" : "y";
+        }
         if (how & 128) {
             c.last_will.emplace();
             c.last_will->topic = "a";
@@ -199,6 +231,24 @@ class world {
             c.last_will->delay_s = how & 4 ? 0 : 100;
         }
         make(p, c);
+    }
+
+    void authenticate(peer& p, std::uint8_t how) {
+        if (how & 1) return answer_step();
+        constexpr std::array reasons{proto::reason_code::continue_authentication, proto::reason_code::reauthenticate,
+                                     proto::reason_code::success};
+        proto::auth a;
+        a.reason = reasons[(how >> 1 & 3) % 3];
+        a.properties.authentication_method = how & 8 ? "other" : "M";
+        a.properties.authentication_data = std::array<std::string_view, 4>{"y", "c", "n", ""}[how >> 4 & 3];
+        send(p, fb::test::encode_any(a, proto::version::v5)); // also to those who speak 3.1.1
+    }
+
+    void answer_step() {
+        if (steps_.empty()) return;
+        auto [on, step] = std::move(steps_.front());
+        steps_.pop_front();
+        on->engine->on_auth_verdict(step.connection, step.exchange->step(step.data), now_);
     }
 
     void publish(peer& p, std::uint8_t how) {
@@ -301,8 +351,9 @@ class world {
             const auto f = proto::next_frame(p.received, proto::no_size_limit);
             require(f.has_value());
             if (!f->complete()) return;
-            require((f->type == proto::packet_type::connack) == !p.greeted); // first, and once
-            p.greeted = true;
+            const bool asks = f->type == proto::packet_type::auth;
+            require(asks || (f->type == proto::packet_type::connack) == !p.greeted); // first, and once
+            p.greeted |= !asks;
             // A refusal before the version is known may speak the other one.
             if (f->type != proto::packet_type::connack) require(proto::decode(*f, p.version, false).has_value());
             p.received.erase(0, f->size);
@@ -364,6 +415,8 @@ class world {
                 turn(*s);
                 busy |= !s->batches.empty() || !s->inbox.empty();
             }
+            busy |= !steps_.empty();
+            answer_step();
             commit();
             cross();
         }
@@ -378,6 +431,7 @@ class world {
     core::principal_ptr who_ = std::make_shared<core::principal>();
     std::array<peer, 4> peers_;
     std::vector<core::ack_token> tokens_;
+    std::deque<std::pair<shard*, core::auth_step>> steps_;
 };
 
 } // namespace
