@@ -152,6 +152,7 @@ void engine::pump(session& s) {
         o.backlog_bytes -= d.message->bytes();
         append_publish(*c, d);
     }
+    if (!o.replays.empty() && !o.replaying) replay_retained(*c, s);
     update_share_state(s);
 }
 

@@ -290,7 +290,8 @@ void engine::connection_due(connection& c) {
                              "no complete CONNECT, or no proof of who it is, in connect_timeout_s");
     }
     if (c.phase != connection_phase::connected) return;
-    const session& s = session_of(c);
+    session& s = session_of(c);
+    if (s.out && !s.out->replays.empty()) pump(s);
     if (s.in && !s.in->acks.empty()) {
         const std::int64_t due = ack_wait_end_ms(s.in->acks.front());
         if (due <= now_.mono_ms) {

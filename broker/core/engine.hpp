@@ -278,7 +278,13 @@ class engine {
     bool too_many_user_properties(connection& c, const proto::user_properties& user);
     void enter_index(session& s, subscription& sub);
     void leave_index(session& s, const subscription& sub);
+
+    // retained_replay.cpp: what a new subscription gets
     void send_retained(session& s, const subscription& sub);
+    static void forget_replay(session& s, std::string_view filter);
+    void replay_retained(connection& c, session& s);
+    bool room_for_replay(const connection& c, const session& s, proto::qos quality) const;
+    void deliver_retained(session& s, const retained_replay& r, const message_ptr& m);
 
     // routing.cpp: one publication to everybody who wants it
     message_ptr make_message(message_parts parts);

@@ -21,6 +21,16 @@
 
 namespace fb::core {
 
+/// Where a walk through the messages of one filter stands. It finds those that were stored before it began and have not
+/// been replaced since: whatever is stored later is published to the subscriber anyway.
+struct retained_walk {
+    std::string filter;
+    std::uint64_t up_to = 0; // version
+    std::size_t stripe = 0;
+    std::string after; // the last topic looked at in this stripe; empty: none yet
+    bool done = false;
+};
+
 class retained {
   public:
     retained(std::uint64_t messages_max, std::uint64_t bytes_max)
@@ -41,8 +51,11 @@ class retained {
         return message_count() >= messages_max_ || this->bytes() + bytes > bytes_max_;
     }
 
-    /// All messages that match, expired ones left out. `filter` is valid.
-    std::vector<message_ptr> match(std::string_view filter, std::int64_t mono_ms) const;
+    /// REQUIRES: a valid filter, which is in the routing index already.
+    retained_walk begin(std::string_view filter) const;
+    /// Takes one step: appends some messages that match, expired ones left out. Bounded, so that no filter holds a
+    /// stripe for long: it may find nothing and not be done.
+    void next(retained_walk& w, std::int64_t mono_ms, std::vector<message_ptr>& out) const;
 
     /// At start, from the state store.
     void restore(const message_ptr& m, std::uint64_t version);
@@ -52,15 +65,20 @@ class retained {
 
   private:
     static constexpr std::size_t stripe_count = 64;
+    struct entry {
+        message_ptr message;
+        std::uint64_t version = 0;
+    };
     struct stripe {
         mutable std::mutex mutex;
-        std::map<std::string, message_ptr, std::less<>> messages;
+        std::map<std::string, entry, std::less<>> messages;
         std::set<std::pair<std::int64_t, std::string_view>> expiring; // (when, key of messages)
     };
     static std::size_t stripe_of(std::string_view topic) noexcept;
-    void match_in(const stripe& s, std::string_view filter, std::int64_t mono_ms, std::vector<message_ptr>& out) const;
-    outcome replace(stripe& s, const message_ptr& m);
-    using place = std::map<std::string, message_ptr, std::less<>>::iterator;
+    static bool walk_stripe(const stripe& s, retained_walk& w, std::int64_t mono_ms, std::size_t& looks,
+                            std::vector<message_ptr>& out);
+    outcome replace(stripe& s, const message_ptr& m, std::uint64_t version);
+    using place = std::map<std::string, entry, std::less<>>::iterator;
     void erase(stripe& s, place at);
     static void track_expiry(stripe& s, place at);
     static void forget_expiry(stripe& s, place at);

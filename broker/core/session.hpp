@@ -15,6 +15,7 @@
 #include "broker/core/output.hpp"
 #include "broker/core/persist.hpp"
 #include "broker/core/principal.hpp"
+#include "broker/core/retained.hpp"
 #include "broker/core/routing_index.hpp"
 #include "broker/core/topic_aliases.hpp"
 #include "proto/packets.hpp"
@@ -54,10 +55,21 @@ struct delivery {
     bool held = false;      // the PUBLISH or PUBREL that `phase` speaks of waits for commit_serial
 };
 
+/// What a new subscription still gets of the retained messages.
+struct retained_replay {
+    retained_walk walk;
+    proto::subscription_options options;
+    id_range ids;
+    std::vector<message_ptr> found; // by the last step
+    std::size_t next = 0;           // of `found`
+};
+
 struct outgoing {
-    std::deque<delivery> inflight; // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
-    std::deque<delivery> waiting;  // QoS 1 and 2, for a free place in the window or for the client to come back
-    std::deque<delivery> backlog;  // QoS 0, for a slow reader
+    std::deque<delivery> inflight;        // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
+    std::deque<delivery> waiting;         // QoS 1 and 2, for a free place in the window or for the client to come back
+    std::deque<delivery> backlog;         // QoS 0, for a slow reader
+    std::vector<retained_replay> replays; // go on when nothing else waits
+    bool replaying = false;
     std::uint64_t inflight_bytes = 0;
     std::uint64_t waiting_bytes = 0;
     std::uint64_t backlog_bytes = 0;

@@ -47,6 +47,9 @@ void engine::detach(connection& c, bool will_goes) {
     if (s.in) keep_unfinished(s);
     if (s.out) {
         auto& o = *s.out;
+        std::erase_if(o.replays, [](const retained_replay& r) {
+            return r.options.maximum_qos == proto::qos::at_most_once; // the rest goes on when the client comes back
+        });
         o.backlog.clear();
         o.backlog_bytes = 0;
         std::erase_if(o.inflight, [&](const delivery& d) {
@@ -58,7 +61,7 @@ void engine::detach(connection& c, bool will_goes) {
             return d.live_only;
         });
         hand_over_unsent(s);
-        if (o.inflight.empty() && o.waiting.empty()) s.out.reset();
+        if (o.inflight.empty() && o.waiting.empty() && o.replays.empty()) s.out.reset();
     }
     if (!will_goes || !served) s.will.reset();
     s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);

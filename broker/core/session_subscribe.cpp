@@ -118,27 +118,6 @@ void engine::leave_index(session& s, const subscription& sub) {
         shared_.index.unsubscribe(sub.filter, handle_of(s));
 }
 
-void engine::send_retained(session& s, const subscription& sub) {
-    id_range ids;
-    for (const message_ptr& m : shared_.retained.match(sub.filter, now_.mono_ms)) {
-        if (rule<"v5[MQTT-3.8.3-3]">(sub.options.no_local && m->publisher() == s.number)) continue;
-        if (sub.id != 0 && !ids.owner) {
-            auto own = boost::intrusive_ptr<id_list>(new id_list);
-            own->ids.push_back(sub.id);
-            ids = {own, 0, 1};
-        }
-        delivery d;
-        d.message = m;
-        d.ids = ids;
-        d.quality = proto::min(m->quality(), sub.options.maximum_qos);
-        d.retain = rule<"v311[MQTT-3.3.1-8]">(true); // v5 3.3.1.3
-        if (d.quality == proto::qos::at_most_once)
-            deliver_at_most_once(s, std::move(d));
-        else
-            enqueue(s, std::move(d), durability_of(m->topic()));
-    }
-}
-
 void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_unsubscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
@@ -159,6 +138,7 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
         if (!known) continue;
         if (rule<"v5[MQTT-3.10.4-2]", "v311[MQTT-3.10.4-2]">(true)) leave_index(s, *at);
         if (at->member) --s.share_count;
+        forget_replay(s, at->filter);
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);
         effects_.peers.push_back(
             {effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
