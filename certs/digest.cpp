@@ -66,6 +66,14 @@ std::string sha256_hex(std::string_view bytes) {
     return sum.finish_hex();
 }
 
+std::string sha1(std::string_view bytes) {
+    std::string out(20, '\0');
+    const bool done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), nullptr,
+                                 algorithm(digest_kind::sha1), nullptr) == 1;
+    require(done, "SHA-1");
+    return out;
+}
+
 std::string hmac_sha256(std::string_view key, std::string_view text) {
     if (key.empty()) key = ""; // to OpenSSL a null key means the last one used
     std::string out(32, '\0');

@@ -46,6 +46,11 @@ TEST_CASE("an empty HMAC key is a key") {
     CHECK(to_hex(hmac_sha256({}, {})) == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+TEST_CASE("SHA-1 in base64 agrees with RFC 6455's example") {
+    CHECK(base64(sha1("dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) ==
+          "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
 TEST_CASE("base64url has no padding and no characters that a URL would escape") {
     CHECK(base64url("") == "");
     CHECK(base64url("f") == "Zg");
