@@ -14,7 +14,10 @@ CLI::CheckedTransformer one_of(std::map<std::string, Enum> words) {
 }
 
 void add_listener_options(CLI::App& command, serve_flags& f) {
-    command.add_option("--listen", f.listen, "MQTT on mqtt://HOST:PORT or mqtts://HOST:PORT; repeat for more")
+    command
+        .add_option("--listen", f.listen,
+                    "MQTT on mqtt://HOST:PORT, mqtts:// (TLS), ws://HOST:PORT/PATH, wss:// (WebSocket) or "
+                    "unix:///PATH; repeat for more")
         ->option_text("URL");
     command.add_option("--http", f.http, "REST API and firmware on https://HOST:PORT; http:// on this machine only")
         ->option_text("URL");

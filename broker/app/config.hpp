@@ -43,6 +43,9 @@ struct mqtt_listener {
     tls_files tls;
     bool allow_anonymous = false;
     device_identity identity = device_identity::certificate;
+    std::vector<std::string> websocket_origins; // of ws and wss; empty: pages of any origin
+    unsigned mode = 0660;                       // of a Unix socket
+    bool proxy_protocol = false;
 };
 
 struct http_listener {

@@ -1,6 +1,8 @@
 #include "broker/app/config_field.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <iomanip>
 #include <optional>
 #include <sstream>
 
@@ -184,12 +186,30 @@ field url(std::string key, endpoint& target, std::span<const std::string_view> s
             target = *parsed;
             return;
         }
-        std::vector<std::string> forms;
-        for (const auto scheme : schemes) forms.push_back(in_quotes(std::string(scheme) + "://host:port"));
-        faults.add(node, path, "must be " + listed(forms, " or ") + " (an IPv6 address in [ ]), not " + in_words(node));
+        faults.add(node, path, "must be " + endpoint_forms(schemes) + ", not " + in_words(node));
     };
     out.show = [&target](const std::string& path, std::vector<std::string>& lines) {
         lines.push_back(path + " = " + in_quotes(to_string(target)));
+    };
+    return out;
+}
+
+field file_mode(std::string key, unsigned& target) {
+    constexpr unsigned mode_max = 0777;
+    field out{std::move(key), {}, {}, {}};
+    out.read = [&target](const toml::node& node, const std::string& path, fault_list& faults) {
+        const auto value = node.value_exact<std::string>().value_or("");
+        unsigned mode = 0;
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mode, 8);
+        if (error == std::errc{} && end == value.data() + value.size() && mode <= mode_max)
+            target = mode;
+        else
+            faults.add(node, path, "must be octal rights in quotes, as for chmod: \"0660\", not " + in_words(node));
+    };
+    out.show = [&target](const std::string& path, std::vector<std::string>& lines) {
+        std::ostringstream digits;
+        digits << std::oct << std::setw(4) << std::setfill('0') << target;
+        lines.push_back(path + " = " + in_quotes(digits.str()));
     };
     return out;
 }

@@ -50,6 +50,7 @@ field boolean(std::string key, bool& target);
 field text(std::string key, std::string& target);
 field texts(std::string key, std::vector<std::string>& target, bool (*valid)(std::string_view), std::string allowed);
 field path_text(std::string key, std::filesystem::path& target, bool may_be_empty);
+field file_mode(std::string key, unsigned& target);
 field url(std::string key, endpoint& target, std::span<const std::string_view> schemes);
 field word_field(std::string key, std::vector<std::string> words, std::function<std::size_t()> get,
                  std::function<void(std::size_t)> set);

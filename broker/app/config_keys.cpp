@@ -1,14 +1,9 @@
 #include "broker/app/config_keys.hpp"
 
-#include <array>
-
 #include "proto/topic.hpp"
 
 namespace fb::app {
 namespace {
-
-constexpr std::array<std::string_view, 2> mqtt_schemes{"mqtt", "mqtts"};
-constexpr std::array<std::string_view, 2> http_schemes{"http", "https"};
 
 constexpr std::int64_t day_s = 86'400;
 constexpr std::int64_t year_s = 365 * day_s;
@@ -16,6 +11,8 @@ constexpr std::int64_t ten_years_h = 10 * 365 * 24;
 constexpr std::int64_t mib = 1 << 20;
 constexpr std::int64_t gib = 1 << 30;
 constexpr std::int64_t u32_max = 0xFFFF'FFFF;
+
+bool any_text(std::string_view text) { return !text.empty(); }
 
 fields fields_of(log_config& c) {
     return {word("level", c.level, {"trace", "debug", "info", "warn", "error"}),
@@ -28,7 +25,10 @@ fields fields_of(mqtt_listener& c) {
             path_text("key", c.tls.key, false),
             path_text("client_ca", c.tls.client_ca, true),
             boolean("allow_anonymous", c.allow_anonymous),
-            word("device_identity", c.identity, {"certificate", "client-id"})};
+            word("device_identity", c.identity, {"certificate", "client-id"}),
+            texts("websocket_origins", c.websocket_origins, any_text, "an origin in quotes"),
+            file_mode("mode", c.mode),
+            boolean("proxy_protocol", c.proxy_protocol)};
 }
 
 fields fields_of(http_listener& c) {
@@ -85,8 +85,6 @@ fields fields_of(core::limits& c) {
             number("retained_bytes_max", c.retained_bytes_max, 0, 1024 * gib),
             number("match_cache_entries_max", c.match_cache_entries_max, 1, 10'000'000)};
 }
-
-bool any_text(std::string_view text) { return !text.empty(); }
 
 fields fields_of(http_config& c) {
     auto& s = c.server;

@@ -117,6 +117,10 @@ void gateway::make_broker() {
         net::listener_settings out;
         out.host = l.url.host;
         out.port = l.url.port;
+        if (l.url.unix_socket()) out.unix_path = l.url.path;
+        out.unix_mode = l.mode;
+        if (l.url.websocket()) out.websocket = net::websocket_settings{l.url.path, l.websocket_origins};
+        out.proxy_protocol = l.proxy_protocol;
         out.allow_anonymous = l.allow_anonymous;
         out.identity_from_client_id = l.identity == device_identity::client_id;
         if (l.url.tls()) {

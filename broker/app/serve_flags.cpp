@@ -1,25 +1,20 @@
 #include "broker/app/serve_flags.hpp"
 
-#include <array>
-
 namespace fb::app {
 namespace {
 
 endpoint endpoint_of(const std::string& text, const char* flag, std::span<const std::string_view> schemes) {
     if (const auto e = parse_endpoint(text, schemes)) return *e;
-    throw config_error(std::string(flag) + ": must be " + std::string(schemes[0]) + "://host:port or " +
-                       std::string(schemes[1]) + "://host:port (an IPv6 address in [ ]), not " + text);
+    throw config_error(std::string(flag) + ": must be " + endpoint_forms(schemes) + ", not " + text);
 }
 
 void replace_listeners(config& c, const serve_flags& flags) {
-    static constexpr std::array<std::string_view, 2> mqtt{"mqtt", "mqtts"};
-    static constexpr std::array<std::string_view, 2> http{"http", "https"};
     const bool from_flags_alone = !flags.config_file && !(flags.listen.empty() && flags.http.empty());
 
     if (from_flags_alone || !flags.listen.empty()) c.listeners.clear();
-    for (const auto& text : flags.listen) c.listeners.emplace_back().url = endpoint_of(text, "--listen", mqtt);
+    for (const auto& text : flags.listen) c.listeners.emplace_back().url = endpoint_of(text, "--listen", mqtt_schemes);
     if (from_flags_alone || !flags.http.empty()) c.http.listeners.clear();
-    for (const auto& text : flags.http) c.http.listeners.emplace_back().url = endpoint_of(text, "--http", http);
+    for (const auto& text : flags.http) c.http.listeners.emplace_back().url = endpoint_of(text, "--http", http_schemes);
 }
 
 /// A path of the command line is relative to where the command was given, not to the data directory. A certificate of

@@ -135,7 +135,9 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
             violation(*c, f.error());
             break;
         }
-        if (rule<"v5[MQTT-4.2.0-1]", "v5[MQTT-7.1.1-1]">(!f->complete())) break; // however the stream is cut up
+        // However the stream is cut up; but what cannot become a CONNECT is refused by its first byte.
+        const bool hopeless = c->phase == connection_phase::awaiting_connect && f->type != proto::packet_type::connect;
+        if (rule<"v5[MQTT-4.2.0-1]", "v5[MQTT-7.1.1-1]">(!f->complete()) && !hopeless) break;
         used += f->size;
         counters_.bytes_received.add(f->size);
         counters_.packets_received.add();
@@ -198,6 +200,12 @@ void engine::written(connection_handle h, std::size_t count, const instant& now)
     if (c->phase != connection_phase::connected) return;
     if (left < config_.limits.output_bytes_high / 2) pump(session_of(*c));
     resume_if_possible(*c);
+}
+
+void engine::broken(connection_handle h, const proto::decode_error& why, const instant& now) {
+    now_ = now;
+    connection* c = find(h);
+    if (c != nullptr && c->phase != connection_phase::closing) violation(*c, why);
 }
 
 void engine::closed(connection_handle h, const instant& now) {

@@ -129,6 +129,8 @@ class engine {
     std::size_t receive(connection_handle c, std::string_view bytes, const instant& now);
     /// `count` bytes of the output were sent.
     void written(connection_handle c, std::size_t count, const instant& now);
+    /// The peer broke the rules of what carries MQTT: it is sent away like one that breaks MQTT's.
+    void broken(connection_handle c, const proto::decode_error& why, const instant& now);
     /// The transport is gone: always called last, also after a close_request.
     void closed(connection_handle c, const instant& now);
 

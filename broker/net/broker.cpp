@@ -9,6 +9,18 @@
 #include "broker/net/time_now.hpp"
 
 namespace fb::net {
+namespace {
+
+std::string url_of(const listener_settings& l) {
+    if (!l.unix_path.empty()) return "unix://" + l.unix_path;
+    const std::string host = l.host.find(':') == std::string::npos ? l.host : "[" + l.host + "]";
+    const std::string scheme = l.websocket ? "ws" : "mqtt";
+    return scheme + (l.tls ? "s" : "") + "://" + host + ":" + std::to_string(l.port) +
+           (l.websocket ? l.websocket->path : "");
+}
+
+} // namespace
+
 broker::broker(broker_settings settings, broker_hooks hooks)
     : settings_(std::move(settings))
     , hooks_(std::move(hooks))
@@ -34,9 +46,18 @@ void broker::bind() {
                                                   core::shared_state{index_, retained_, counts_}, hooks_,
                                                   static_cast<shard_peers&>(*this), *pool_, addresses_));
     }
-    for (listener_settings& l : settings_.listeners) {
-        for (core::shard_id i = 0; i < count; ++i) shards_[i]->listen(open_listener(l.host, l.port, i == 0), l);
+    for (listener_settings& l : settings_.listeners) bind(l);
+}
+
+void broker::bind(listener_settings& l) {
+    if (l.unix_path.empty()) {
+        for (auto& s : shards_) s->listen(open_listener(l.host, l.port, s == shards_.front()), l);
+        return;
     }
+    // SO_REUSEPORT is not for Unix sockets: one shard accepts, and CONNECT takes clients home from there.
+    unix_listener opened = open_unix_listener(l.unix_path, l.unix_mode);
+    socket_files_.push_back(std::move(opened.file));
+    shards_.front()->listen(opened.fd, l);
 }
 
 void broker::restore(core::restored_session s) {
@@ -75,15 +96,13 @@ void broker::stop() {
     stopped_ = true;
     for (auto& s : shards_) s->post(stop_request{});
     for (auto& s : shards_) s->join();
+    socket_files_.clear();
     pool_.reset(); // its completions reach shards that no longer listen, which are still there
 }
 
 std::vector<std::string> broker::urls() const {
     std::vector<std::string> out;
-    for (const listener_settings& l : settings_.listeners) {
-        const std::string host = l.host.find(':') == std::string::npos ? l.host : "[" + l.host + "]";
-        out.push_back((l.tls ? "mqtts://" : "mqtt://") + host + ":" + std::to_string(l.port));
-    }
+    for (const listener_settings& l : settings_.listeners) out.push_back(url_of(l));
     return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "broker/net/settings.hpp"
 #include "broker/net/shard.hpp"
+#include "broker/net/unix_socket.hpp"
 
 namespace fb::net {
 
@@ -38,10 +39,11 @@ class broker final : private shard_peers {
 
     /// Appends Prometheus' text format.
     void append_metrics(std::string& out) const;
-    /// "mqtts://127.0.0.1:8883", one per listener, with the real ports.
+    /// "mqtts://127.0.0.1:8883", "ws://[::1]:8083/mqtt", "unix:///run/x", one per listener, with the real ports.
     std::vector<std::string> urls() const;
 
   private:
+    void bind(listener_settings& l);
     void post(core::shard_id to, shard_message m) override;
     bool congested() const override;
     std::vector<system_value> system_values(std::int64_t mono_ms) override;
@@ -54,6 +56,7 @@ class broker final : private shard_peers {
     core::shared_counts counts_;
     address_counts addresses_;
     std::vector<std::unique_ptr<shard>> shards_;
+    std::vector<unix_socket_file> socket_files_;
     std::unique_ptr<handshake_pool> pool_;
     std::optional<system_topics> system_topics_; // of shard 0's thread
     bool stopped_ = false;

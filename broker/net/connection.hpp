@@ -1,5 +1,5 @@
 // One peer as a shard sees it: the stream, how far it has come, and what waits for the descriptor. The rules are in
-// shard_accept.cpp (until the first packet) and shard_io.cpp (from then on).
+// shard_accept.cpp and shard_preamble.cpp (until the first packet) and shard_io.cpp (from then on).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -21,7 +21,9 @@ using descriptor = boost::asio::posix::basic_stream_descriptor<executor>;
 
 enum class stage : std::uint8_t {
     free,
+    proxy_header, // the PROXY protocol's, before everything else
     handshaking,  // TLS: between steps, or a step is with the pool
+    upgrading,    // gathering the HTTP request with which a WebSocket begins
     first_packet, // gathering CONNECT, which decides on the home shard
     serving,      // open in the engine
     closing,      // the engine is done with it, its last words are not all sent yet
@@ -29,7 +31,7 @@ enum class stage : std::uint8_t {
 };
 
 /// Has not said who it is: bounded in number and in time.
-constexpr bool is_pending(stage s) noexcept { return s == stage::handshaking || s == stage::first_packet; }
+constexpr bool is_pending(stage s) noexcept { return s >= stage::proxy_header && s <= stage::first_packet; }
 
 struct connection {
     std::uint32_t slot = 0;
@@ -46,7 +48,7 @@ struct connection {
     address_lease address;
     const listener_settings* listener = nullptr; // until the first packet is here
     core::connection_info info;                  // until it is given to the engine
-    std::string partial;                         // bytes of a packet that is not complete
+    std::string partial;                         // bytes of a packet or preamble that is not complete
 };
 
 } // namespace fb::net

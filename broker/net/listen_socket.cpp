@@ -106,6 +106,11 @@ std::string peer_address(int fd) {
             ::inet_ntop(AF_INET, a.s6_addr + 12, text, sizeof text);
         else
             ::inet_ntop(AF_INET6, &a, text, sizeof text);
+    } else if (address.ss_family == AF_UNIX) {
+        ucred peer{};
+        socklen_t peer_size = sizeof peer;
+        if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0) return "unix";
+        return "unix:" + std::to_string(peer.uid);
     }
     return text;
 }

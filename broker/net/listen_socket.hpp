@@ -11,7 +11,7 @@ namespace fb::net {
 /// With `probe` the port must be free of other processes' sockets too: SO_REUSEPORT alone would share it silently.
 int open_listener(const std::string& host, std::uint16_t& port, bool probe);
 
-/// The peer's address as text, without port; IPv4-mapped IPv6 addresses as IPv4.
+/// The peer's address as text, without port; IPv4-mapped IPv6 addresses as IPv4. Of a Unix socket: "unix:<uid>".
 std::string peer_address(int fd);
 
 /// Raises the limit of open files to its hard limit; returns it.

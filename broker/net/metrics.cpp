@@ -64,6 +64,11 @@ constexpr net_row net_rows[] = {
     {"fotabroker_tls_handshakes_total", "TLS handshakes done", &net_counters::tls_handshakes},
     {"fotabroker_tls_resumed_total", "TLS handshakes that resumed a session", &net_counters::tls_resumed},
     {"fotabroker_tls_failed_total", "TLS handshakes failed", &net_counters::tls_failed},
+    {"fotabroker_proxy_refused_total", "Connections refused: no valid PROXY header", &net_counters::proxy_refused},
+    {"fotabroker_websocket_upgrades_total", "WebSockets begun", &net_counters::websocket_upgrades},
+    {"fotabroker_websocket_refused_total", "HTTP requests that began no WebSocket", &net_counters::websocket_refused},
+    {"fotabroker_websocket_broken_total", "WebSockets ended for breaking the rules of frames",
+     &net_counters::websocket_broken},
     {"fotabroker_connections_moved_total", "Connections handed to their home shard", &net_counters::moved},
     {"fotabroker_turns_total", "Turns of the shards' loops", &net_counters::turns},
 };

@@ -5,20 +5,26 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "broker/core/engine.hpp"
+#include "broker/net/websocket_upgrade.hpp"
 #include "certs/tls_context.hpp"
 
 namespace fb::net {
 
 struct listener_settings {
     std::string host;
-    std::uint16_t port = 0;                  // 0: any free one
-    std::shared_ptr<certs::tls_context> tls; // null: plain TCP
-    bool allow_anonymous = false;            // admit peers without a certificate
-    bool identity_from_client_id = false;    // for trying things: a client id names a device
+    std::uint16_t port = 0;                      // 0: any free one
+    std::string unix_path;                       // not empty: a Unix socket instead of host and port
+    unsigned unix_mode = 0660;                   // who may connect to it
+    std::shared_ptr<certs::tls_context> tls;     // null: plain
+    std::optional<websocket_settings> websocket; // MQTT comes in WebSocket frames
+    bool proxy_protocol = false;                 // a PROXY header comes first and says who the peer is
+    bool allow_anonymous = false;                // admit peers without a certificate
+    bool identity_from_client_id = false;        // for trying things: a client id names a device
 };
 
 struct broker_settings {

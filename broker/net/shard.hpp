@@ -40,7 +40,11 @@ struct net_counters {
     core::counter tls_handshakes;
     core::counter tls_resumed;
     core::counter tls_failed;
-    core::counter moved; // connections handed to their home shard
+    core::counter proxy_refused; // PROXY headers missing or wrong
+    core::counter websocket_upgrades;
+    core::counter websocket_refused; // upgrade requests
+    core::counter websocket_broken;  // ended for breaking the rules of frames
+    core::counter moved;             // connections handed to their home shard
     core::counter turns;
 };
 
@@ -102,22 +106,32 @@ class shard final : private core::crossing_port {
     connection* oldest_pending();
     std::int64_t next_accept_ms();
     void adopt(int fd, const listener_settings& l);
-    void refuse_address(const std::string& address);
+    bool admit(connection& c);
+    void begin(connection& c);
     void handshake_ready(connection& c);
     void handshake_done(handshake_step& step);
+    bool secured(connection& c);
     bool identify(connection& c);
     void first_packet_ready(connection& c);
+    void gone_early(connection& c);
     void place(connection& c, std::string bytes);
     void serve(connection& c, std::string_view bytes);
     void pass_deadlines(std::int64_t mono_ms);
     std::int64_t next_deadline_ms();
     std::int64_t connect_timeout_ms() const { return config_.limits.connect_timeout_s * 1000ll; }
 
+    // shard_preamble.cpp: what comes before MQTT
+    void proxy_header_ready(connection& c);
+    void upgrade_ready(connection& c);
+    void answered(connection& c, const upgrade_answer& answer);
+
     // shard_io.cpp: reading, writing, closing
     void arm_read(connection& c);
     void arm_write(connection& c);
     void readable(connection& c);
     void read_some(connection& c);
+    void read_ended(connection& c, tls_status how);
+    void wait_to_read(connection& c, tls_status how);
     void feed(connection& c, std::string_view bytes);
     void flush_all();
     void flush(connection& c);
@@ -125,6 +139,7 @@ class shard final : private core::crossing_port {
     void all_sent(connection& c);
     void close(const core::close_request& r);
     void linger(connection& c);
+    void finish(connection& c);
     void discard(connection& c);
 
     struct deadline {

@@ -16,6 +16,7 @@
 namespace fb::net {
 namespace {
 constexpr int accepts_per_event_max = 64;
+constexpr int reads_per_turn_max = 16;
 constexpr std::int64_t pending_grace_ms = 1000; // nobody is dropped for others before
 constexpr std::int64_t starved_pause_ms = 100;  // the kernel has nothing to give: do not spin
 constexpr std::int64_t warning_interval_ms = 1000;
@@ -112,35 +113,47 @@ std::int64_t shard::next_accept_ms() {
 
 void shard::adopt(int fd, const listener_settings& l) {
     counters_.accepted.add();
-    std::string address = peer_address(fd);
-    auto lease = addresses_.enter(address);
-    const int on = 1;
+    const int on = 1; // not known to Unix sockets
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    certs::ssl_ptr ssl;
-    if (l.tls && lease) ssl = l.tls->new_session(fd);
-    transport t = ssl ? transport(fd, tls_session(std::move(ssl))) : transport(fd); // closes it if we return
-    if (!lease) return refuse_address(address);
-    if (l.tls && !t.secure()) return; // out of memory: this peer has to try again
-    connection* made = make_connection(std::move(t), std::move(*lease));
+    connection* made = make_connection(transport(fd), {});
     if (made == nullptr) return;
     connection& c = *made;
     c.listener = &l;
-    c.info.address = std::move(address);
-    if (l.tls)
-        enter(c, stage::handshaking);
-    else
-        identify(c);
+    c.info.address = peer_address(fd);
     connect_deadlines_.push_back({now().mono_ms + connect_timeout_ms(), c.slot, c.generation, c.at});
+    if (!l.proxy_protocol) return begin(c);
+    enter(c, stage::proxy_header);
     arm_read(c);
 }
 
-void shard::refuse_address(const std::string& address) {
+/// The peer's address is known: TLS comes next, or what TLS would carry.
+void shard::begin(connection& c) {
+    if (!admit(c)) return destroy(c);
+    if (!c.listener->tls) {
+        secured(c);
+        return arm_read(c);
+    }
+    certs::ssl_ptr ssl = c.listener->tls->new_session(c.stream.fd());
+    if (!ssl) return destroy(c); // out of memory: this peer has to try again
+    c.stream.begin_tls(tls_session(std::move(ssl)));
+    enter(c, stage::handshaking);
+    arm_read(c);
+}
+
+/// Counts the connection for its address. False: that holds as many as it may.
+bool shard::admit(connection& c) {
+    auto lease = addresses_.enter(c.info.address);
+    if (lease) {
+        c.address = std::move(*lease);
+        return true;
+    }
     counters_.address_refused.add();
     const std::int64_t at = now().mono_ms;
-    if (at < next_warning_ms_) return;
+    if (at < next_warning_ms_) return false;
     next_warning_ms_ = at + warning_interval_ms;
-    spdlog::warn("{}: refused: it holds {} connections already (connections_per_address_max)", address,
+    spdlog::warn("{}: refused: it holds {} connections already (connections_per_address_max)", c.info.address,
                  config_.limits.connections_per_address_max);
+    return false;
 }
 
 void shard::handshake_ready(connection& c) {
@@ -171,12 +184,17 @@ void shard::handshake_done(handshake_step& step) {
     }
     counters_.tls_handshakes.add();
     if (c->stream.tls().resumed()) counters_.tls_resumed.add();
-    enter(*c, stage::first_packet);
-    if (!identify(*c)) return destroy(*c);
+    if (!secured(*c)) return destroy(*c);
     if (c->stream.has_pending())
-        first_packet_ready(*c);
+        readable(*c);
     else
         arm_read(*c);
+}
+
+/// Now it can be known who the peer is. False: its certificate names no device.
+bool shard::secured(connection& c) {
+    enter(c, c.listener->websocket ? stage::upgrading : stage::first_packet);
+    return identify(c);
 }
 
 /// Fixes the principal for the life of the connection. False: the certificate names no device.
@@ -211,19 +229,26 @@ bool shard::identify(connection& c) {
 
 void shard::first_packet_ready(connection& c) {
     if (peers_.congested()) return held_.push_back({c.slot, c.generation});
-    for (;;) {
+    for (int i = 0; i < reads_per_turn_max; ++i) {
         const tls_result r = c.stream.read(read_buffer_);
-        if (r.status == tls_status::want_read) return arm_read(c);
-        if (r.status == tls_status::want_write) {
-            c.read_wants_write = true;
-            return arm_write(c);
-        }
-        if (r.status != tls_status::ok) return destroy(c);
+        if (r.status == tls_status::want_read || r.status == tls_status::want_write) return wait_to_read(c, r.status);
+        if (r.status != tls_status::ok) return gone_early(c);
         c.partial.append(read_buffer_.data(), r.bytes);
         const auto f = proto::next_frame(c.partial, config_.limits.connect_packet_bytes_max);
-        if (!f || f->complete()) return place(c, std::exchange(c.partial, {}));
+        const bool goes_on = f && !f->complete() && (c.partial.empty() || f->type == proto::packet_type::connect);
+        if (!goes_on) return place(c, std::exchange(c.partial, {}));
         if (!c.stream.has_pending()) return arm_read(c);
     }
+    ready_.push_back({c.slot, c.generation});
+}
+
+void shard::gone_early(connection& c) {
+    if (!c.stream.in_frames()) return destroy(c);
+    if (const char* broken = c.stream.frame_fault()) {
+        counters_.websocket_broken.add();
+        spdlog::info("{}: closed before CONNECT: {}", c.info.address, broken);
+    }
+    finish(c); // a WebSocket's Close is answered and waited for
 }
 
 /// The first packet is here, or cannot become one: serve it here or hand it to its home shard.

@@ -7,6 +7,7 @@
 namespace fb::net {
 namespace {
 constexpr std::size_t read_bytes_per_turn_max = 256 * 1024; // of one connection, so that others get their turn
+constexpr std::size_t empty_read_bytes = 16 * 1024;         // what a read costs that gives nothing
 constexpr std::size_t flushes_per_turn_max = 512;
 constexpr int writes_per_flush_max = 16;
 constexpr std::int64_t linger_ms = 1000;
@@ -44,7 +45,9 @@ void shard::readable(connection& c) {
     if (std::exchange(c.write_wants_read, false)) to_flush_.push_back(c.engine);
     switch (c.at) {
     case stage::free: return;
+    case stage::proxy_header: return proxy_header_ready(c);
     case stage::handshaking: return handshake_ready(c);
+    case stage::upgrading: return upgrade_ready(c);
     case stage::first_packet: return first_packet_ready(c);
     case stage::serving: return read_some(c);
     case stage::closing: return; // the peer has said all that counts
@@ -59,20 +62,31 @@ void shard::read_some(connection& c) {
         if (peers_.congested()) return held_.push_back({c.slot, c.generation});
         if (budget == 0) return ready_.push_back({c.slot, c.generation});
         const tls_result r = c.stream.read(read_buffer_);
-        if (r.status == tls_status::want_read) return arm_read(c);
-        if (r.status == tls_status::want_write) {
-            c.read_wants_write = true;
-            return arm_write(c);
-        }
-        if (r.status != tls_status::ok) return transport_lost(c);
-        budget -= std::min(budget, r.bytes);
-        feed(c, {read_buffer_.data(), r.bytes});
+        if (r.status != tls_status::ok) return read_ended(c, r.status);
+        budget -= std::min(budget, r.bytes == 0 ? empty_read_bytes : r.bytes);
+        if (r.bytes != 0) feed(c, {read_buffer_.data(), r.bytes}); // a ping of WebSocket's is no sign of life to MQTT
+        if (c.stream.has_control()) to_flush_.push_back(c.engine);
         // A short read emptied the socket: the wait finds out about more without another call.
         if (c.at == stage::serving && r.bytes < read_buffer_.size() && !c.stream.has_pending() &&
             !engine_.paused(c.engine)) {
             return arm_read(c);
         }
     }
+}
+
+/// Reading goes on when the descriptor is ready, or never.
+void shard::read_ended(connection& c, tls_status how) {
+    if (how == tls_status::want_read || how == tls_status::want_write) return wait_to_read(c, how);
+    const char* broken = c.stream.frame_fault();
+    if (broken == nullptr) return c.stream.in_frames() ? linger(c) : transport_lost(c);
+    counters_.websocket_broken.add();
+    engine_.broken(c.engine, {proto::reason_code::protocol_error, "RFC 6455", broken}, now());
+}
+
+void shard::wait_to_read(connection& c, tls_status how) {
+    if (how == tls_status::want_read) return arm_read(c);
+    c.read_wants_write = true;
+    arm_write(c);
 }
 
 /// Gives bytes to the engine and keeps what it could not take yet.
@@ -104,7 +118,7 @@ void shard::flush(connection& c) {
     for (int i = 0; i < writes_per_flush_max; ++i) {
         const std::size_t count = engine_.gather(c.engine, pieces);
         if (c.write_armed || c.write_wants_read) return;
-        if (count == 0) return all_sent(c);
+        if (count == 0 && !c.stream.has_control()) return all_sent(c);
         const tls_result r = c.stream.write({pieces.data(), count}, record_buffer_);
         if (r.status == tls_status::want_write) return arm_write(c);
         if (r.status == tls_status::want_read) {
@@ -144,24 +158,23 @@ void shard::close(const core::close_request& r) {
 /// Closing with unread bytes in the socket would reset the connection, and the peer might lose the reason we gave it:
 /// so we end our direction and read away the rest for a moment.
 void shard::linger(connection& c) {
-    const core::connection_handle h = c.engine;
+    const core::connection_handle h = std::exchange(c.engine, {});
+    finish(c);
+    engine_.closed(h, now());
+}
+
+void shard::finish(connection& c) {
     c.stream.finish();
     enter(c, stage::lingering);
-    c.engine = {};
     std::string().swap(c.partial);
     linger_deadlines_.push_back({now().mono_ms + linger_ms, c.slot, c.generation, stage::lingering});
-    engine_.closed(h, now());
     arm_read(c);
 }
 
 void shard::discard(connection& c) {
     for (int i = 0; i < 16; ++i) {
         const tls_result r = c.stream.read(read_buffer_);
-        if (r.status == tls_status::want_read) return arm_read(c);
-        if (r.status == tls_status::want_write) {
-            c.read_wants_write = true;
-            return arm_write(c);
-        }
+        if (r.status == tls_status::want_read || r.status == tls_status::want_write) return wait_to_read(c, r.status);
         if (r.status != tls_status::ok) return destroy(c);
     }
     destroy(c); // it goes on sending: enough

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "certs/digest.hpp"
+#include "proto/rule.hpp"
 
 namespace fb::net {
 namespace {
@@ -89,9 +90,10 @@ std::optional<refusal> no_websocket(const request& r) {
     return std::nullopt;
 }
 
-/// v5[MQTT-6.0.0-3] v311[MQTT-6.0.0-3]: "mqtt"; clients of MQTT 3.1 say "mqttv3.1".
+/// Clients of MQTT 3.1 say "mqttv3.1".
 const char* subprotocol(const request& r) {
-    if (lists(r, http::field::sec_websocket_protocol, "mqtt")) return "mqtt";
+    if (rule<"v5[MQTT-6.0.0-4]", "v311[MQTT-6.0.0-4]">(lists(r, http::field::sec_websocket_protocol, "mqtt")))
+        return "mqtt";
     return lists(r, http::field::sec_websocket_protocol, "mqttv3.1") ? "mqttv3.1" : nullptr;
 }
 
@@ -105,12 +107,13 @@ upgrade_answer judge(const request& r, const websocket_settings& s) {
     if (const auto no = wrong_address(r, s)) return refuse(*no);
     if (const auto no = no_websocket(r)) return refuse(*no);
     const char* protocol = subprotocol(r);
-    if (protocol == nullptr) return refuse({http::status::bad_request, "The sub-protocol \"mqtt\" must be offered."});
+    if (rule<"v5[MQTT-6.0.0-3]", "v311[MQTT-6.0.0-3]">(protocol == nullptr))
+        return refuse({http::status::bad_request, "The sub-protocol \"mqtt\" must be offered."});
     response out{http::status::switching_protocols, 11};
     out.set(http::field::upgrade, "websocket");
     out.set(http::field::connection, "Upgrade");
     out.set(http::field::sec_websocket_accept, accept_of(view(r[http::field::sec_websocket_key])));
-    out.set(http::field::sec_websocket_protocol, protocol); // v5[MQTT-6.0.0-4] v311[MQTT-6.0.0-4]
+    out.set(http::field::sec_websocket_protocol, protocol);
     return {as_text(out), {}};
 }
 

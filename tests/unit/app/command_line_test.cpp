@@ -106,7 +106,7 @@ TEST_CASE("flags that cannot work together are refused in words") {
     f.listen = {"mqtt://127.0.0.1:1883"};
     CHECK_THROWS_WITH_AS(make_config(f), doctest::Contains("nobody could connect"), config_error);
     f.listen = {"ftp://127.0.0.1"};
-    CHECK_THROWS_WITH_AS(make_config(f), doctest::Contains("--listen: must be mqtt://host:port"), config_error);
+    CHECK_THROWS_WITH_AS(make_config(f), doctest::Contains("--listen: must be \"mqtt://host:port\""), config_error);
     f.listen = {};
     f.cert = "s.crt";
     CHECK_THROWS_WITH_AS(make_config(f), doctest::Contains("--cert and --key"), config_error);

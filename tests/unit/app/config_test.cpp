@@ -132,7 +132,14 @@ TEST_CASE("each kind of fault names file, line, column, key and what is allowed"
         {"listener = 3", "test.toml:1:12: listener: must be a list of tables, written [[listener]]"},
         {"[listener]\nurl = \"mqtt://h:1\"", "listener: must be a list of tables, written [[listener]]"},
         {"[[listener]]\nurl = \"mqtt:/h\"",
-         "test.toml:2:7: listener.url: must be \"mqtt://host:port\" or \"mqtts://host:port\""},
+         "test.toml:2:7: listener.url: must be \"mqtt://host:port\", \"mqtts://host:port\", \"ws://host:port/path\", \""
+         "wss://host:port/path\" or \"unix:///path\" (an IPv6 address in [ ]), not"},
+        {"[[listener]]\nmode = \"0680\"", "listener.mode: must be octal rights in quotes, as for chmod: \"0660\", not"},
+        {"[[listener]]\nmode = \"1777\"", "listener.mode: must be octal"},
+        {"[[listener]]\nmode = 660", "listener.mode: must be octal"},
+        {"[[listener]]\nwebsocket_origins = [\"\"]", "listener.websocket_origins: must be an origin in quotes"},
+        {"[[listener]]\nurl = \"unix:///run/x\"", "without TLS nobody has a certificate to show"},
+        {"[[listener]]\nurl = \"ws://h:1\"", "without TLS nobody has a certificate to show"},
         {"[[listener]]\nurl = \"https://h:1\"", "listener.url: must be \"mqtt://host:port\""},
         {"[http]\nmetrics_anonymous = 1", "test.toml:2:21: http.metrics_anonymous: must be true or false, not 1"},
         {"[http]\npublic_url = 1", "http.public_url: must be a text in quotes, not 1"},
@@ -188,7 +195,6 @@ TEST_CASE("download links begin with the public URL, or with where the first HTT
 }
 
 TEST_CASE("endpoints") {
-    const std::string_view schemes[] = {"mqtt", "mqtts"};
     struct row {
         const char* text;
         std::optional<endpoint> expected;
@@ -207,12 +213,28 @@ TEST_CASE("endpoints") {
         {"mqtt://[::1", std::nullopt},
         {"mqtt://[::1]x", std::nullopt},
         {"mqtt://::1:1883", std::nullopt},
+        {"ws://h", endpoint{"ws", "h", 8083, "/mqtt"}},
+        {"wss://[::]:0", endpoint{"wss", "::", 0, "/mqtt"}},
+        {"wss://h/", endpoint{"wss", "h", 8084, "/"}},
+        {"ws://h:1/a/b-c", endpoint{"ws", "h", 1, "/a/b-c"}},
+        {"unix:///run/mqtt.sock", endpoint{"unix", "", 0, "/run/mqtt.sock"}},
+        {"ws://h:1/a?b", std::nullopt},
+        {"ws://h:1/a b", std::nullopt},
+        {"ws:///a", std::nullopt},
+        {"ws://h:1x/a", std::nullopt},
+        {"unix://run/mqtt.sock", std::nullopt},
+        {"unix:///", std::nullopt},
+        {"unix://", std::nullopt},
         {"http://h:1", std::nullopt},
         {"127.0.0.1:1883", std::nullopt},
     };
     for (const auto& r : rows) {
         CAPTURE(r.text);
-        CHECK(parse_endpoint(r.text, schemes) == r.expected);
+        CHECK(parse_endpoint(r.text, mqtt_schemes) == r.expected);
     }
     CHECK(to_string(endpoint{"mqtts", "::1", 8883}) == "mqtts://[::1]:8883");
+    CHECK(to_string(endpoint{"wss", "h", 1, "/mqtt"}) == "wss://h:1/mqtt");
+    CHECK(to_string(endpoint{"unix", "", 0, "/run/x"}) == "unix:///run/x");
+    CHECK(endpoint{"wss", "h", 1}.tls());
+    CHECK_FALSE(endpoint{"ws", "h", 1}.tls());
 }

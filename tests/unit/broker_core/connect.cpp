@@ -29,6 +29,8 @@ TEST_CASE("a CONNECT is answered and the session ends with its connection when i
 TEST_CASE("v5[MQTT-3.1.0-1] v311[MQTT-3.1.0-1] a first packet that is not CONNECT closes the connection unanswered") {
     broker b;
     b.client("c").open().ping().expect_closed(close_cause::refused);
+    b.client("d").open().send_bytes("\x30").expect_closed(close_cause::refused); // its first byte says so
+    b.client("e").open().send_bytes("GET").expect_closed(close_cause::refused);
 }
 
 TEST_CASE("v5[MQTT-3.1.0-2] v311[MQTT-3.1.0-2] a second CONNECT is a protocol error") {

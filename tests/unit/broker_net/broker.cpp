@@ -58,6 +58,15 @@ TEST_CASE("a CONNECT that comes byte by byte is a CONNECT") {
     CHECK(c.next().type == proto::packet_type::connack);
 }
 
+TEST_CASE("v5[MQTT-3.1.0-1] v311[MQTT-3.1.0-1] whose first byte begins no CONNECT is closed at once") {
+    running_broker b({.shards = 2, .limits = {.connect_timeout_s = 3600}});
+    for (const char* wrong : {"\x30", "GET / HTTP/1.1\r\n", "\xff"}) {
+        peer c(b.port);
+        c.send(wrong);
+        CHECK(c.closed());
+    }
+}
+
 TEST_CASE("who sends no complete CONNECT in time is closed") {
     running_broker b({.limits = {.connect_timeout_s = 1}});
     peer silent(b.port);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "proto/decode.hpp"
 #include "proto/encode.hpp"
 #include "proto/frame.hpp"
+#include "tests/support/websocket_client.hpp"
 
 namespace fb::test {
 
@@ -43,6 +45,9 @@ struct broker_options {
     core::limits limits{};
     std::uint32_t pending_max = 1024;
     std::uint32_t handshakes_max = 256;
+    std::optional<net::websocket_settings> websocket{};
+    std::string unix_path{};
+    bool proxy_protocol = false;
 };
 
 class running_broker {
@@ -53,6 +58,9 @@ class running_broker {
         l.host = "127.0.0.1";
         l.tls = o.tls;
         l.allow_anonymous = !o.tls;
+        l.websocket = o.websocket;
+        l.unix_path = o.unix_path;
+        l.proxy_protocol = o.proxy_protocol;
         s.listeners.push_back(l);
         s.engine.shard_count = o.shards;
         s.engine.limits = o.limits;
@@ -71,8 +79,8 @@ class running_broker {
         h.on_peer = [](core::peer_event&&) {};
         broker_ = std::make_unique<net::broker>(std::move(s), std::move(h));
         broker_->bind();
-        const std::string url = broker_->urls().front();
-        port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
+        url = broker_->urls().front();
+        if (o.unix_path.empty()) port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
         broker_->start();
     }
 
@@ -92,6 +100,7 @@ class running_broker {
         return count;
     }
 
+    std::string url;
     std::uint16_t port = 0;
     std::atomic<bool> behind{false};
 
@@ -112,10 +121,20 @@ class peer {
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
     }
+    explicit peer(const std::string& unix_path) {
+        fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(fd_ >= 0);
+        sockaddr_un to{};
+        to.sun_family = AF_UNIX;
+        unix_path.copy(to.sun_path, sizeof to.sun_path - 1);
+        REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+    }
     peer(peer&& other) noexcept
         : fd_(std::exchange(other.fd_, -1))
         , ssl_(std::move(other.ssl_))
-        , in_(std::move(other.in_)) {}
+        , in_(std::move(other.in_))
+        , in_frames_(other.in_frames_)
+        , wire_(std::move(other.wire_)) {}
     ~peer() { close(); }
 
     void close() {
@@ -129,10 +148,30 @@ class peer {
         if (resume != nullptr) SSL_set_session(ssl_.get(), resume);
         return SSL_connect(ssl_.get()) == 1;
     }
+    /// Speaks WebSocket from here on; false when the upgrade is refused. answer() is what the broker said.
+    bool upgrade(const std::string& request = ws_request()) {
+        send(request);
+        while (wire_.find("\r\n\r\n") == std::string::npos && receive_into(wire_)) {
+        }
+        answer_ = wire_.substr(0, wire_.find("\r\n\r\n") + 4);
+        in_frames_ = answer_.starts_with("HTTP/1.1 101 ");
+        wire_.erase(0, answer_.size());
+        return in_frames_;
+    }
+    const std::string& answer() const { return answer_; }
+    /// What came between binary frames: "ping:x", "pong:x", "close:<code>".
+    std::string control;
     SSL* tls() { return ssl_.get(); }
     int fd() const { return fd_; }
 
     void send(std::string_view bytes) {
+        if (in_frames_)
+            send_raw(ws_frame(bytes));
+        else
+            send_raw(bytes);
+    }
+    /// Below WebSocket.
+    void send_raw(std::string_view bytes) {
         if (ssl_) {
             REQUIRE(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) ==
                     static_cast<int>(bytes.size()));
@@ -215,6 +254,25 @@ class peer {
 
   private:
     bool fill() {
+        if (!in_frames_) return receive_into(in_);
+        for (;;) {
+            while (const auto f = ws_take(wire_)) {
+                if (f->first == ws_binary) {
+                    in_ += f->payload;
+                    return true;
+                }
+                note_control(*f);
+            }
+            if (!receive_into(wire_)) return false;
+        }
+    }
+    void note_control(const ws_server_frame& f) {
+        const auto byte = [&f](std::size_t i) { return static_cast<unsigned char>(f.payload.at(i)); };
+        if (f.first == ws_pong) control += "pong:" + f.payload + " ";
+        if (f.first == ws_close)
+            control += "close:" + (f.payload.empty() ? "" : std::to_string(byte(0) << 8 | byte(1)));
+    }
+    bool receive_into(std::string& into) {
         char bytes[64 * 1024];
         int n = 0;
         if (ssl_) {
@@ -224,13 +282,16 @@ class peer {
             REQUIRE(::poll(&p, 1, patience_ms) == 1);
             n = static_cast<int>(::recv(fd_, bytes, sizeof bytes, 0));
         }
-        if (n > 0) in_.append(bytes, static_cast<std::size_t>(n));
+        if (n > 0) into.append(bytes, static_cast<std::size_t>(n));
         return n > 0;
     }
 
     int fd_ = -1;
     certs::ssl_ptr ssl_;
     std::string in_;
+    bool in_frames_ = false;
+    std::string wire_; // frames that are not complete
+    std::string answer_;
     packet last_;
 };
 
