@@ -252,7 +252,8 @@ class engine {
     void on_publish(connection& c, const proto::frame& f);
     bool resolve_alias(connection& c, proto::publish& p);
     bool within_receive_maximum(connection& c, session& s, const proto::publish& p);
-    explanation refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const;
+    explanation refusal(const principal& who, std::string_view topic, const proto::publish_properties& q,
+                        std::string_view payload, proto::reason_code& reason) const;
     void publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
                          const explanation& why);
     void accept_publish(connection& c, session& s, const proto::publish& p);
@@ -280,6 +281,7 @@ class engine {
     bool too_many_user_properties(connection& c, const proto::user_properties& user);
     void enter_index(session& s, subscription& sub);
     void leave_index(session& s, const subscription& sub);
+    void recheck_rights(session& s);
 
     // retained_replay.cpp: what a new subscription gets
     void send_retained(session& s, const subscription& sub);

@@ -128,16 +128,10 @@ bool engine::admit(connection& c, const proto::connect& p, std::string& client_i
         return refuse(reason_code::client_identifier_not_valid,
                       "the client id must be the device id or begin with it and '/'");
     }
-    if (p.last_will && !config_.acl.may_publish(who, p.last_will->topic)) {
-        return refuse(reason_code::not_authorized, "the will's topic is not allowed to this client");
-    }
-    if (config_.check_payload_format && p.last_will && p.last_will->properties.payload_format == 1 &&
-        !proto::valid_utf8(p.last_will->payload)) {
-        return refuse(reason_code::payload_format_invalid, "the will's payload is not UTF-8, as it says it is");
-    }
-    if (p.last_will && p.last_will->topic.size() > config_.limits.topic_bytes_max) {
-        return refuse(reason_code::topic_name_invalid,
-                      {"the will's topic is longer than this gateway allows", "topic_bytes_max"});
+    if (const auto& w = p.last_will) { // it is to be published one day: the same rules
+        reason_code reason{};
+        const explanation why_not = refusal(who, w->topic, w->properties, w->payload, reason);
+        if (reason != reason_code::success) return refuse(reason, why_not);
     }
     if (shared_.counts.connections.fetch_add(1, std::memory_order_relaxed) >= config_.limits.connections_max) {
         shared_.counts.connections.fetch_sub(1, std::memory_order_relaxed);
@@ -228,9 +222,10 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
                                 : p.clean_start                  ? 0
                                                                  : proto::session_never_expires;
     const bool was_durable = s.durable();
+    s.who = c.info.who;
+    recheck_rights(s);
     s.expiry_s = std::min(asked, l.session_expiry_max_s);
     s.protocol = p.protocol;
-    s.who = c.info.who;
     s.connection = handle_of(c);
     s.epoch = next_epoch_++;
     s.ends_at_ms = never;

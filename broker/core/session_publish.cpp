@@ -16,7 +16,7 @@ void engine::on_publish(connection& c, const proto::frame& f) {
     if (!resolve_alias(c, *p)) return;
     if (!within_receive_maximum(c, s, *p)) return;
     auto reason = proto::reason_code::success;
-    const explanation why_not = refusal(c, *p, reason);
+    const explanation why_not = refusal(*c.info.who, p->topic, p->properties, p->payload, reason);
     if (reason != proto::reason_code::success) return publish_refused(c, s, *p, reason, why_not);
     accept_publish(c, s, *p);
 }
@@ -57,31 +57,32 @@ bool engine::within_receive_maximum(connection& c, session& s, const proto::publ
     return false;
 }
 
-/// Why this publication is not accepted, with `reason` set; success when it is.
-explanation engine::refusal(connection& c, const proto::publish& p, proto::reason_code& reason) const {
+/// Why this publication or will is not accepted, with `reason` set; success when it is.
+explanation engine::refusal(const principal& who, std::string_view topic, const proto::publish_properties& q,
+                            std::string_view payload, proto::reason_code& reason) const {
     using proto::reason_code;
     const limits& l = config_.limits;
-    if (p.topic.size() > l.topic_bytes_max) {
+    if (topic.size() > l.topic_bytes_max) {
         reason = reason_code::topic_name_invalid;
         return {"the topic is longer than this gateway allows", "topic_bytes_max"};
     }
-    if (proto::topic_levels(p.topic) > l.topic_levels_max) {
+    if (proto::topic_levels(topic) > l.topic_levels_max) {
         reason = reason_code::topic_name_invalid;
         return {"the topic has more levels than this gateway allows", "topic_levels_max"};
     }
-    if (p.topic.starts_with("$SYS/")) {
+    if (topic.starts_with("$SYS/")) {
         reason = reason_code::not_authorized;
         return "$SYS/ belongs to the gateway";
     }
-    if (!p.properties.user.empty() && p.properties.user.to_vector().size() > l.user_properties_max) {
+    if (!q.user.empty() && q.user.to_vector().size() > l.user_properties_max) {
         reason = reason_code::quota_exceeded; // CVE-2021-41039's class
         return {"more user properties than this gateway allows", "user_properties_max"};
     }
-    if (config_.check_payload_format && p.properties.payload_format == 1 && !proto::valid_utf8(p.payload)) {
+    if (config_.check_payload_format && q.payload_format == 1 && !proto::valid_utf8(payload)) {
         reason = reason_code::payload_format_invalid; // v5 3.3.2.3.2
         return "the payload is not the UTF-8 that its format indicator says";
     }
-    if (!config_.acl.may_publish(*c.info.who, p.topic)) {
+    if (!config_.acl.may_publish(who, topic)) {
         reason = reason_code::not_authorized;
         return "this client may not publish to this topic";
     }

@@ -118,6 +118,30 @@ void engine::leave_index(session& s, const subscription& sub) {
         shared_.index.unsubscribe(sub.filter, handle_of(s));
 }
 
+/// A session that comes back after a restart may have lost rights since it subscribed: what they do not cover any more
+/// is not served, nor what waits of it (the class of CVE-2021-34434).
+void engine::recheck_rights(session& s) {
+    const auto lost = [&](std::string_view filter) {
+        const auto share = proto::parse_share(filter);
+        return !config_.acl.may_subscribe(*s.who, share ? share->filter : filter);
+    };
+    std::erase_if(s.subscriptions, [&](const subscription& sub) {
+        if (!lost(sub.filter)) return false;
+        leave_index(s, sub);
+        forget_replay(s, sub.filter);
+        if (sub.member) --s.share_count;
+        if (s.durable()) persist(persist::delete_subscription{s.number, sub.filter}, false);
+        return true;
+    });
+    if (!s.out) return;
+    std::erase_if(s.out->waiting, [&](const delivery& d) {
+        if (!lost(d.message->topic())) return false;
+        s.out->waiting_bytes -= d.message->bytes();
+        drop_row(s, d);
+        return true;
+    });
+}
+
 void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const auto p = proto::decode_unsubscribe(f, c.protocol);
     if (!p) return violation(c, p.error());
