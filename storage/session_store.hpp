@@ -96,7 +96,7 @@ struct session_loader {
 
 /// The highest numbers in use, so that new ones do not collide.
 struct session_counters {
-    std::uint64_t session = 0;
+    std::uint64_t session = 0; // of publishers, too: no-local must not take another session for one of them
     std::uint64_t message = 0;
     std::uint64_t retained_version = 0;
 };
