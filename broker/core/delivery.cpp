@@ -141,9 +141,10 @@ void engine::pump(session& s) {
         }
         o.inflight_bytes += d.message->bytes();
         delivery& next = o.inflight.emplace_back(std::move(d));
-        if (begun)
+        next.held = next.held && !committed(next.commit_serial);
+        if (begun && !next.held)
             append_publish(*c, next); // sent on an earlier connection
-        else
+        else if (!begun)
             start_delivery(*c, s, next, false, durability_of(next.message->topic()) == durability::strict);
     }
     while (!o.backlog.empty() && (!c->output || c->output->size() < config_.limits.output_bytes_high)) {
@@ -184,7 +185,7 @@ void engine::redeliver(connection& c, session& s) {
     o.inflight_bytes = 0;
     std::deque<delivery> later;
     for (delivery& d : before) {
-        const bool is_publish = d.phase == delivery_phase::sent && !d.held;
+        const bool is_publish = d.phase == delivery_phase::sent; // or is to be, when its commit comes
         if (rule<"v5[MQTT-3.1.2-25]">(is_publish && !fits(c, d))) {
             counters_.dropped_too_large.add();
             drop_row(s, d);

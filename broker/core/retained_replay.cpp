@@ -37,7 +37,7 @@ void engine::replay_retained(connection& c, session& s) {
             const message_ptr m = r.found[r.next];
             if (!room_for_replay(c, s, proto::min(m->quality(), r.options.maximum_qos))) break;
             ++r.next;
-            deliver_retained(s, r, m);
+            if (!m->expired(now_.mono_ms)) deliver_retained(s, r, m); // v5[MQTT-3.3.2-5]: it may have waited for room
             continue;
         }
         r.found.clear();

@@ -41,7 +41,8 @@ engine::route_outcome engine::route(const message_ptr& m, const peer_reference* 
         const auto under_stripe = [&](retained::outcome stored, std::uint64_t version) {
             if (stored == retained::outcome::full) {
                 counters_.retained_refused.add();
-            } else if (kept != durability::none && stored != retained::outcome::nothing_to_clear) {
+            } else if (kept != durability::none && (wait || stored != retained::outcome::nothing_to_clear)) {
+                // `wait`: what cleared it before may not be committed yet.
                 persist(persist::put_retained{version, m}, wait);
                 result.stored = wait;
             }

@@ -84,7 +84,7 @@ engine::share_result engine::take_share(const share_routed& r) {
     d.quality = rule<"v5[MQTT-4.8.2-3]">(proto::min(r.message->quality(), r.member->options.maximum_qos));
     d.retain = r.message->retain() && r.member->options.retain_as_published;
     d.live_only = r.live_only;
-    if (rule<"v5[MQTT-3.3.4-5]">(r.member->ids != nullptr)) d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
+    if (r.member->ids) d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
     const bool once = d.quality == proto::qos::at_most_once;
     if (!once && queue_full(out_of(*s), *r.message)) return share_result::refused;
     bool stored = false;
@@ -132,9 +132,9 @@ void engine::update_share_state(session& s) {
 /// The connection ended: what it has not seen goes to members who are connected, if there are any.
 void engine::hand_over_unsent(session& s) {
     if (s.share_count == 0 || !s.out) return;
-    reached<"v5[MQTT-4.8.2-4]">(); // what is in flight stays with this member
     const auto leaves = [&](const delivery& d) {
-        if (!d.share || d.phase != delivery_phase::queued || d.message->expired(now_.mono_ms)) return false;
+        const bool begun = rule<"v5[MQTT-4.8.2-4]">(d.phase != delivery_phase::queued);
+        if (!d.share || begun || d.message->expired(now_.mono_ms)) return false;
         const share_members_ptr members = shared_.index.members_of(*d.share);
         return std::any_of(members->all.begin(), members->all.end(), [](const auto& m) {
             return m->state.load(std::memory_order_relaxed) != share_state::offline;

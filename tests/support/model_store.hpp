@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,8 +16,12 @@ namespace fb::test {
 class model_store {
   public:
     void apply(const core::persist_batch& batch) {
-        for (const auto& op : batch.operations) std::visit([&](const auto& o) { apply(o); }, op);
+        for (const auto& op : batch.operations) {
+            if (!loses || !loses(op)) std::visit([&](const auto& o) { apply(o); }, op);
+        }
     }
+    /// For tests of tests: a store that forgets these.
+    std::function<bool(const core::persist_operation&)> loses;
 
     std::vector<core::restored_session> sessions() const {
         std::vector<core::restored_session> all;
@@ -94,6 +99,7 @@ class model_store {
         const std::string topic(o.message->topic());
         const auto known = retained_.find(topic);
         if (known != retained_.end() && known->second.version > o.version) return;
+        highest_session_ = std::max(highest_session_, o.message->publisher()); // no-local must not take another for it
         if (o.message->payload().empty())
             retained_.erase(topic);
         else

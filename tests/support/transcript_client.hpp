@@ -138,6 +138,7 @@ class client {
     core::shard_id shard() const { return shard_; }
     std::size_t output_bytes() const;
     const std::string& id() const { return id_; }
+    std::size_t read_budget() const { return read_budget_; }
 
   private:
     friend class broker;

@@ -145,6 +145,46 @@ TEST_CASE("a commit that takes longer than ack_wait_max_s ends the connection an
     five.resume().expect("CONNACK 00 present").expect_nothing();
 }
 
+TEST_CASE(
+    "v5[MQTT-3.3.4-9] what waits for its commit when the client comes back takes a place in its Receive Maximum") {
+    fail_at_every_step({}, [](broker& b) {
+        auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
+        auto& p = b.client("p").connect().expect("CONNACK 00");
+        b.hold_commits();
+        p.publish("a", "x", 2).publish("a", "y", 2);
+        s.cut();
+        connect_options o;
+        o.clean = false;
+        o.expiry_s = 3600;
+        o.receive_maximum = 1;
+        s.connect(o).expect("CONNACK 00 present").expect_nothing();
+        b.release_commits();
+        s.expect("PUBLISH a 'x' q2 #1").expect_nothing();
+        s.pubrec(1).expect("PUBREL #1").expect_nothing();
+        s.pubcomp(1).expect("PUBLISH a 'y' q2 #2").expect_nothing();
+    });
+}
+
+TEST_CASE("v5[MQTT-3.8.3-3] no-local does not take another session for the publisher of before a restart") {
+    broker b;
+    b.client("p").connect().expect("CONNACK 00").publish("a", "x", 1, retain).expect("PUBACK #1 10");
+    b.restart();
+    proto::subscription_options o;
+    o.no_local = true;
+    b.client("other").connect().expect("CONNACK 00").subscribe("a", 0, o).expect("PUBLISH a 'x' q0 retain");
+}
+
+TEST_CASE("a retained message that is acknowledged as cleared stays cleared, though another cleared it first") {
+    broker b;
+    auto& p = b.client("p").connect().expect("CONNACK 00").publish("a", "x", 1, retain).expect("PUBACK #1 10");
+    b.hold_commits();
+    p.publish("a", "", 0, retain).publish("a", "", 1, retain).expect_nothing();
+    b.release_commits();
+    p.expect("PUBACK #2 10");
+    b.restart();
+    b.client("s").connect().expect("CONNACK 00").subscribe("a").expect("SUBACK #1 02").expect_nothing();
+}
+
 TEST_CASE("a client owed too many acknowledgements is read from again when they have left") {
     broker_setup setup;
     setup.limits.pending_acks_max = 2;

@@ -110,3 +110,19 @@ TEST_CASE("a filter that matches little of much does not hold up the others") {
     c.subscribe("+/x", 0);
     CHECK(read_all(b, c).count("s/x found retain") == 1);
 }
+
+TEST_CASE("v5[MQTT-3.3.2-5] a retained message that expires while it waits for room does not come") {
+    broker b;
+    auto& p = b.client("p").connect().expect("CONNACK 00");
+    p.publish("b", "window", 1, retain).expect("PUBACK #1 10");
+    publish_options brief = retain;
+    brief.expiry_s = 5;
+    p.publish("a", "brief", 1, brief).expect("PUBACK #2 10");
+    connect_options o;
+    o.receive_maximum = 1;
+    auto& c = b.client("c").connect(o).expect("CONNACK 00");
+    c.subscribe("b", 1).expect("PUBLISH b 'window' q1 #1 retain").expect("SUBACK #1 01");
+    c.subscribe("a", 1).expect("SUBACK #2 01");
+    b.after(6);
+    c.puback(1).expect_nothing();
+}
