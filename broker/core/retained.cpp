@@ -114,6 +114,13 @@ void retained::next(retained_walk& w, std::int64_t mono_ms, std::vector<message_
     }
 }
 
+bool retained::holds(const message& m) const {
+    const stripe& s = stripes_[stripe_of(m.topic())];
+    const std::lock_guard lock(s.mutex);
+    const auto at = s.messages.find(m.topic());
+    return at != s.messages.end() && at->second.message.get() == &m;
+}
+
 /// True at the end of the stripe, with some `looks` left.
 bool retained::walk_stripe(const stripe& s, retained_walk& w, std::int64_t mono_ms, std::size_t& looks,
                            std::vector<message_ptr>& out) {

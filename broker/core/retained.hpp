@@ -56,6 +56,8 @@ class retained {
     /// Takes one step: appends some messages that match, expired ones left out. Bounded, so that no filter holds a
     /// stripe for long: it may find nothing and not be done.
     void next(retained_walk& w, std::int64_t mono_ms, std::vector<message_ptr>& out) const;
+    /// Is it still what its topic retains?
+    bool holds(const message& m) const;
 
     /// At start, from the state store.
     void restore(const message_ptr& m, std::uint64_t version);

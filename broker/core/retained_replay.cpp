@@ -30,13 +30,15 @@ void engine::forget_replay(session& s, std::string_view filter) {
 
 void engine::replay_retained(connection& c, session& s) {
     outgoing& o = *s.out;
-    o.replaying = true; // delivering pumps
+    o.replaying = true;              // delivering pumps
+    o.replays.front().fresh = false; // others may have published since
     for (int steps = 0; !o.replays.empty();) {
         retained_replay& r = o.replays.front();
         if (r.next < r.found.size()) {
             const message_ptr m = r.found[r.next];
             if (!room_for_replay(c, s, proto::min(m->quality(), r.options.maximum_qos))) break;
             ++r.next;
+            if (!r.fresh && !shared_.retained.holds(*m)) continue;    // else the old one would come after the new one
             if (!m->expired(now_.mono_ms)) deliver_retained(s, r, m); // v5[MQTT-3.3.2-5]: it may have waited for room
             continue;
         }
@@ -46,6 +48,7 @@ void engine::replay_retained(connection& c, session& s) {
             o.replays.erase(o.replays.begin());
         } else if (steps++ < steps_per_turn_max) {
             shared_.retained.next(r.walk, now_.mono_ms, r.found);
+            r.fresh = true;
         } else {
             connection_deadlines_.arm(c.slot, now_.mono_ms); // others first
             break;

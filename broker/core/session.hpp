@@ -62,6 +62,7 @@ struct retained_replay {
     id_range ids;
     std::vector<message_ptr> found; // by the last step
     std::size_t next = 0;           // of `found`
+    bool fresh = false;             // nothing has happened since that step
 };
 
 struct outgoing {

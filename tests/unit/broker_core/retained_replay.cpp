@@ -1,6 +1,8 @@
 // Many retained messages to one new subscription. Method: transcripts with bounds that are far below their number.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "tests/support/transcript.hpp"
@@ -78,6 +80,27 @@ TEST_CASE("what is published while retained messages are still being sent arrive
     CHECK(got.count("r/0/0 new") == 1);
     CHECK(got.count("r/5/2798 ") == 1);
     CHECK(got.count("r/5/2798 old retain") == 0);
+}
+
+TEST_CASE("an old retained message never comes after the new one of its topic") {
+    broker_setup setup = small();
+    setup.limits.backlog_messages_max = 2 * count;
+    broker b(setup);
+    fill(b, 0);
+    auto& c = b.client("c").connect().expect("CONNACK 00").stop_reading();
+    c.subscribe("r/#", 0);
+    for (int i = 0; i < count; ++i) {
+        b.client("p").publish("r/" + std::to_string(i % 7) + "/" + std::to_string(i), "new", 0, retain);
+    }
+    c.start_reading();
+    std::map<std::string, std::string> last;
+    for (std::string bytes; b.after_ms(0), !(bytes = c.take_bytes()).empty();) {
+        const auto p = decode_one(bytes, proto::version::v5, false);
+        if (!p || !std::holds_alternative<proto::publish>(*p)) continue;
+        last[std::string(std::get<proto::publish>(*p).topic)] = std::get<proto::publish>(*p).payload;
+    }
+    CHECK(last.size() == count);
+    CHECK(std::all_of(last.begin(), last.end(), [](const auto& x) { return x.second == "new"; }));
 }
 
 TEST_CASE("retained messages stop when the subscription does, and begin anew when it is made again") {
