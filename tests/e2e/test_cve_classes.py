@@ -21,6 +21,7 @@ from support.case import Case, main
 from support.good import GoodPair
 from support.ports import free_port
 from support.raw import RawClient, packet, text
+from support.websocket import WebSocketClient, frame
 
 MIB = 1 << 20
 # What sanitizers add to memory (shadow, red zones, freed blocks that are kept) is not ours to bound.
@@ -207,6 +208,25 @@ class Limits(Case):
         for c in held:
             self.assertEqual(c.until_closed(), [])
         self.assertEqual(silent.until_closed()[-1][2][0], 0x8D)
+
+    def test_CVE_2026_25627_class_lengths_that_do_not_fit_their_websocket_frames(self):
+        port = free_port()
+        b = self.broker(extra=f'[[listener]]\nurl = "ws://127.0.0.1:{port}"\nallow_anonymous = true\n')
+        good = GoodPair(self.paho(b), self.paho(b))
+        for size in (b"\xff\xff\xff\xff\x01", b"\x80\x80\x80\x80\x80", raw.length(268_435_455)):
+            for cuts in (range(1, 6), (1,), ()):
+                c = WebSocketClient(port, client_id="cut")
+                data = b"\x30" + size
+                for begin, end in zip((0, *cuts), (*cuts, len(data))):
+                    c.socket.sendall(frame(data[begin:end]))
+                self.assertEqual(c.until_closed()[-1][0], raw.DISCONNECT)
+                c.close()
+        for claimed in (1 << 63, (1 << 64) - 1, 0, 125):  # of a frame that never comes whole, or holds less than it says
+            c = WebSocketClient(port, client_id="claim")
+            c.socket.sendall(b"\x82" + bytes([0xFF]) + struct.pack(">Q", claimed) + b"mask" + b"\x00" * 10)
+            c.close()
+        good.stop()
+        good.check(self)
 
     def test_CVE_2025_59946_class_subscribing_while_others_publish_and_leave(self):
         b = self.broker(shards=4)
