@@ -16,7 +16,7 @@ import threading
 import tomllib
 
 from support import pki, raw
-from support.broker import eventually
+from support.broker import SANITIZER_BYTES, eventually
 from support.case import Case, main
 from support.good import GoodPair
 from support.ports import free_port
@@ -24,8 +24,6 @@ from support.raw import RawClient, packet, text
 from support.websocket import WebSocketClient, frame
 
 MIB = 1 << 20
-# What sanitizers add to memory (shadow, red zones, freed blocks that are kept) is not ours to bound.
-SLACK = 128 * MIB if os.environ.get("FB_SANITIZE") else 0
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
@@ -46,7 +44,7 @@ class Memory(Case):
 
     def grew_less_than(self, mib):
         self.serves()
-        self.assertLess(self.b.memory_bytes() - self.before, mib * MIB + SLACK)
+        self.assertLess(self.b.memory_bytes() - self.before, mib * MIB + SANITIZER_BYTES)
 
     def hold(self, count, *data):
         held = []

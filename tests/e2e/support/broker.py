@@ -15,6 +15,8 @@ import time
 from . import pki
 from .ports import free_port
 
+# What sanitizers add to memory (shadow, red zones, freed blocks that are kept) is not ours to bound.
+SANITIZER_BYTES = 256 << 20 if os.environ.get("FB_SANITIZE") else 0
 PATIENCE_S = 60  # before something that must happen counts as not happening; generous, for sanitizers on slow machines
 
 _CONFIG = """
