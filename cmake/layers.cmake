@@ -72,6 +72,7 @@ function(fb_test name folder)
     endif()
     add_executable(${name} ${sources})
     target_link_libraries(${name} PRIVATE fb_options test_support ${ARGN})
+    target_compile_options(${name} PRIVATE -O0) # optimising the tests themselves takes longer than running them
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
