@@ -207,12 +207,20 @@ TEST_CASE("v5[MQTT-4.8.2-4] QoS 2 in flight to a member is completed with that m
     auto& first = b.client("first").resume().expect("CONNACK 00").subscribe("$share/g/a", 2).expect("SUBACK #1 02");
     auto& p = b.client("p").connect().expect("CONNACK 00");
     p.publish("a", "x", 2).expect("PUBREC #1").pubrel(1).expect("PUBCOMP #1");
+    p.publish("a", "y", 2).expect("PUBREC #2").pubrel(2).expect("PUBCOMP #2");
     auto& second = b.client("second").connect().expect("CONNACK 00");
     second.subscribe("$share/g/a", 2).expect("SUBACK #1 02");
-    first.expect("PUBLISH a 'x' q2 #1").cut();
+    first.expect("PUBLISH a 'x' q2 #1").expect("PUBLISH a 'y' q2 #2").cut();
     second.expect_nothing();
-    first.resume().expect("CONNACK 00 present").expect("PUBLISH a 'x' q2 #1 dup");
-    first.pubrec(1).expect("PUBREL #1").pubcomp(1);
+    connect_options narrow; // 'y' waits in the queue, and has been sent all the same
+    narrow.clean = false;
+    narrow.expiry_s = 3600;
+    narrow.receive_maximum = 1;
+    first.connect(narrow).expect("CONNACK 00 present").expect("PUBLISH a 'x' q2 #1 dup").expect_nothing().cut();
+    second.expect_nothing();
+    first.connect(narrow).expect("CONNACK 00 present").expect("PUBLISH a 'x' q2 #1 dup");
+    first.pubrec(1).expect("PUBREL #1").pubcomp(1).expect("PUBLISH a 'y' q2 #2 dup");
+    first.pubrec(2).expect("PUBREL #2").pubcomp(2);
     second.expect_nothing();
 }
 
