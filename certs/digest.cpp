@@ -66,12 +66,16 @@ std::string sha256_hex(std::string_view bytes) {
     return sum.finish_hex();
 }
 
+std::string sha256(std::string_view bytes) {
+    digest sum(digest_kind::sha256);
+    sum.update(bytes);
+    return sum.finish();
+}
+
 std::string sha1(std::string_view bytes) {
-    std::string out(20, '\0');
-    const bool done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), nullptr,
-                                 algorithm(digest_kind::sha1), nullptr) == 1;
-    require(done, "SHA-1");
-    return out;
+    digest sum(digest_kind::sha1);
+    sum.update(bytes);
+    return sum.finish();
 }
 
 std::string hmac_sha256(std::string_view key, std::string_view text) {

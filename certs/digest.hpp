@@ -31,6 +31,7 @@ class digest {
 };
 
 std::string sha256_hex(std::string_view bytes);
+std::string sha256(std::string_view bytes);                           // 32 raw bytes
 std::string sha1(std::string_view bytes);                             // 20 raw bytes; for protocols that ask for it
 std::string hmac_sha256(std::string_view key, std::string_view text); // 32 raw bytes
 std::string base64url(std::string_view bytes);                        // without padding

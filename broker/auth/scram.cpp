@@ -49,12 +49,6 @@ std::string exclusive_or(std::string a, std::string_view b) {
     return a;
 }
 
-std::string sha256(std::string_view bytes) {
-    certs::digest sum(certs::digest_kind::sha256);
-    sum.update(bytes);
-    return sum.finish();
-}
-
 } // namespace
 
 scram_server::scram_server(lookup find, std::string nonce, std::string decoy_key)
@@ -113,7 +107,7 @@ std::optional<std::string> scram_server::final(std::string_view message) {
     const std::string signature = certs::hmac_sha256(secret_.stored_key, auth_message);
     if (proof->size() != signature.size()) return std::nullopt;
     const std::string client_key = exclusive_or(*proof, signature);
-    if (!certs::equal_constant_time(sha256(client_key), secret_.stored_key) || !known_) return std::nullopt;
+    if (!certs::equal_constant_time(certs::sha256(client_key), secret_.stored_key) || !known_) return std::nullopt;
     return "v=" + certs::base64(certs::hmac_sha256(secret_.server_key, auth_message));
 }
 

@@ -12,12 +12,6 @@ constexpr std::size_t scram_key_bytes = 32;
 constexpr std::size_t sha512_bytes = 64;
 constexpr std::size_t salt_bytes_max = 256;
 
-std::string sha256(std::string_view bytes) {
-    certs::digest sum(certs::digest_kind::sha256);
-    sum.update(bytes);
-    return sum.finish();
-}
-
 /// The text up to `end`, which is taken away with it; nothing when it does not come.
 std::optional<std::string_view> take_until(std::string_view& text, char end) {
     const auto at = text.find(end);
@@ -112,7 +106,7 @@ std::string to_text(const stored_password& p) { return std::visit(writer{}, p); 
 
 scram_secret make_scram_secret(std::string_view password, unsigned iterations, std::string_view salt) {
     const std::string salted = certs::pbkdf2(certs::digest_kind::sha256, password, salt, iterations, scram_key_bytes);
-    return {iterations, std::string(salt), sha256(certs::hmac_sha256(salted, "Client Key")),
+    return {iterations, std::string(salt), certs::sha256(certs::hmac_sha256(salted, "Client Key")),
             certs::hmac_sha256(salted, "Server Key")};
 }
 
