@@ -29,7 +29,7 @@ struct message_record {
     std::string_view properties; // MQTT 5 properties passed on unaltered, encoded
     std::uint8_t quality = 0;    // QoS it was published with
     unix_ms expires_at = 0;
-    std::uint64_t publisher = 0; // number of the session that published it, for no-local; 0: nobody
+    std::uint64_t publisher = 0; // core::publisher_of(client id), for no-local; below 2^63; 0: nobody
     std::shared_ptr<const void> owner;
 };
 
@@ -96,7 +96,7 @@ struct session_loader {
 
 /// The highest numbers in use, so that new ones do not collide.
 struct session_counters {
-    std::uint64_t session = 0; // of publishers, too: no-local must not take another session for one of them
+    std::uint64_t session = 0;
     std::uint64_t message = 0;
     std::uint64_t retained_version = 0;
 };

@@ -143,7 +143,7 @@ restored_session to_session(const storage::session_record& s) {
         parts.quality = static_cast<proto::qos>(s.will->quality);
         parts.retain = s.will_retain;
         parts.expires_mono_ms = s.will->expires_at == 0 ? never : s.will->expires_at;
-        parts.publisher = s.number;
+        parts.publisher = core::publisher_of(s.client_id);
         parts.id = s.will->id;
         r.will = message::make(parts);
         r.will_delay_s = s.will_delay_s;

@@ -53,6 +53,10 @@ bool engine::queue_full(const outgoing& o, const message& m) const {
 
 /// Queues `d`, and starts it when the window is open. True when the publisher must wait for this turn's commit.
 bool engine::enqueue(session& s, delivery d, durability kept) {
+    if (rule<"v5[MQTT-3.3.2-5]">(d.message->expired(now_.mono_ms))) { // on its way from another shard
+        counters_.dropped_expired.add();
+        return false;
+    }
     outgoing& o = out_of(s);
     if (queue_full(o, *d.message)) { // refuses this session's newest message and disturbs nobody else
         counters_.dropped_queue_full.add();

@@ -267,7 +267,9 @@ class engine {
     void on_puback(connection& c, const proto::frame& f);
     void on_pubrec(connection& c, const proto::frame& f);
     void on_pubcomp(connection& c, const proto::frame& f);
+    void hold_until_durable(session& s, pending_ack& a);
     void wait_for_commit(session& s);
+    void wait_for_commit(session& s, std::uint64_t serial);
     void owe_pubrec_again(session& s, proto::packet_id id);
     void keep_unfinished(session& s);
     static bool erase_received(session& s, proto::packet_id id);

@@ -20,6 +20,12 @@ message::message(const message_parts& parts) noexcept
     }
 }
 
+std::uint64_t publisher_of(std::string_view client_id) noexcept {
+    std::uint64_t h = 0xcbf29ce484222325; // FNV-1a
+    for (const unsigned char c : client_id) h = (h ^ c) * 0x100000001b3;
+    return std::max<std::uint64_t>(1, h >> 1);
+}
+
 message_ptr message::make(const message_parts& parts) {
     const std::size_t tail = parts.topic.size() + parts.properties.size() + parts.payload.size();
     return message_ptr(new (::operator new(sizeof(message) + tail)) message(parts));

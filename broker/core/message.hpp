@@ -14,6 +14,10 @@ namespace fb::core {
 class message;
 using message_ptr = boost::intrusive_ptr<const message>;
 
+/// Stands for a client id where messages are compared with their publisher (v5[MQTT-3.8.3-3]). It is stored with
+/// messages: the same on every machine and in every version, below 2^63, never 0.
+std::uint64_t publisher_of(std::string_view client_id) noexcept;
+
 /// What a message is made of; the views are copied.
 struct message_parts {
     std::string_view topic;
@@ -22,7 +26,7 @@ struct message_parts {
     proto::qos quality = proto::qos::at_most_once;
     bool retain = false;
     std::int64_t expires_mono_ms = never; // when the Message Expiry Interval ends
-    std::uint64_t publisher = 0;          // session number: no-local compares it; 0 is nobody
+    std::uint64_t publisher = 0;          // publisher_of(its client id), for no-local; 0 is nobody
     std::uint64_t id = 0;                 // within the state store
 };
 

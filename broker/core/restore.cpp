@@ -13,6 +13,7 @@ void engine::restore(restored_session r, const instant& now) {
     s.generation = 1;
     s.live = true;
     s.number = r.number;
+    s.publisher = publisher_of(r.client_id);
     s.client_id = r.client_id;
     s.identity = std::move(r.identity);
     s.protocol = r.protocol;
@@ -58,6 +59,8 @@ void engine::restore(restored_session r, const instant& now) {
         s.will->due_ms = std::min<std::int64_t>(now.mono_ms + r.will_delay_s * 1000ll - away_ms, s.ends_at_ms);
     }
     arm_session_deadline(s);
+    const bool ends = s.ends_at_ms != never || s.will;
+    if (ends && r.ended_unix_ms == 0) persist_session(s, false); // else a second power cut would start its time anew
 }
 
 } // namespace fb::core

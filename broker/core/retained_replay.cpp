@@ -64,7 +64,7 @@ bool engine::room_for_replay(const connection& c, const session& s, proto::qos q
 }
 
 void engine::deliver_retained(session& s, const retained_replay& r, const message_ptr& m) {
-    if (rule<"v5[MQTT-3.8.3-3]">(r.options.no_local && m->publisher() == s.number)) return;
+    if (rule<"v5[MQTT-3.8.3-3]">(r.options.no_local && m->publisher() == s.publisher)) return;
     delivery d;
     d.message = m;
     d.ids = r.ids;

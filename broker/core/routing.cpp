@@ -116,7 +116,7 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
         m->retain() && e.retain_as_published);
     d.live_only = live_only;
     if (e.id_count != 0) d.ids = {list.ids, e.first_id, e.id_count};
-    if (rule<"v5[MQTT-3.8.3-3]">(e.some_no_local && m->publisher() == s->number)) {
+    if (rule<"v5[MQTT-3.8.3-3]">(e.some_no_local && m->publisher() == s->publisher)) {
         if (e.no_local || !merge_without_no_local(*s, d)) return false;
     }
     if (rule<"v5[MQTT-4.5.0-1]", "v311[MQTT-4.5.0-1]", "v311[MQTT-3.1.2-5]">(d.quality == proto::qos::at_most_once)) {

@@ -116,6 +116,7 @@ struct session {
     std::uint32_t share_count = 0; // subscriptions that are shared
     share_state state = share_state::offline;
     std::uint64_t number = 0; // in the state store, never reused
+    std::uint64_t publisher = 0; // publisher_of(client_id)
     std::string client_id;
     std::string identity;
     principal_ptr who;

@@ -18,8 +18,16 @@ pending_ack& engine::owe(session& s, proto::packet_type type, proto::packet_id i
     return a;
 }
 
-void engine::wait_for_commit(session& s) {
-    const std::uint64_t serial = pending_persist_.serial;
+/// What has happened up to now, in an earlier connection too, must be durable before this leaves.
+void engine::hold_until_durable(session& s, pending_ack& a) {
+    const bool nothing_new = pending_persist_.operations.empty();
+    a.serial = nothing_new ? pending_persist_.serial - 1 : pending_persist_.serial;
+    if (!committed(a.serial)) wait_for_commit(s, a.serial);
+}
+
+void engine::wait_for_commit(session& s) { wait_for_commit(s, pending_persist_.serial); }
+
+void engine::wait_for_commit(session& s, std::uint64_t serial) {
     const session_handle who = handle_of(s);
     if (!commit_waiters_.empty() && commit_waiters_.back().serial == serial && commit_waiters_.back().session == who)
         return;

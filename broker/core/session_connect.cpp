@@ -193,6 +193,7 @@ session& engine::make_session(const proto::connect& p, std::string client_id, co
     s.live = true;
     s.number = next_session_number_;
     next_session_number_ += config_.shard_count;
+    s.publisher = publisher_of(client_id);
     s.client_id = client_id;
     s.identity = c.info.who->identity();
     s.protocol = p.protocol;
@@ -239,7 +240,7 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
         parts.payload = p.last_will->payload;
         parts.quality = rule<"v5[MQTT-3.2.2-12]">(p.last_will->quality); // all are supported
         parts.retain = rule<"v5[MQTT-3.2.2-13]">(p.last_will->retain);
-        parts.publisher = s.number;
+        parts.publisher = s.publisher;
         // The expiry counts from the publication; kept relative until then.
         if (p.last_will->properties.message_expiry_s)
             parts.expires_mono_ms = *p.last_will->properties.message_expiry_s * 1000ll;

@@ -21,12 +21,14 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
     if (c.phase == connection_phase::authenticating) return request_close(c, close_cause::client_disconnect, "");
     session& s = session_of(c);
     if (p->properties.session_expiry_s && *p->properties.session_expiry_s != s.expiry_s) {
-        if (!s.durable()) { // what CONNECT set to 0 stays 0
+        const bool asked_for_none = !s.durable() && config_.limits.session_expiry_max_s != 0;
+        if (asked_for_none) { // what CONNECT set to 0 stays 0
             return violation(c, {proto::reason_code::protocol_error, "v5 3.14.2.2.2",
                                  "session expiry was 0 in CONNECT and cannot be raised"});
         }
+        const bool was_durable = s.durable();
         s.expiry_s = std::min(*p->properties.session_expiry_s, config_.limits.session_expiry_max_s);
-        if (!s.durable()) persist(persist::delete_session{s.number}, false);
+        if (was_durable && !s.durable()) persist(persist::delete_session{s.number}, false);
     }
     const bool in_peace = rule<"v5[MQTT-3.14.4-3]", "v5[MQTT-3.1.2-10]", "v311[MQTT-3.14.4-3]", "v311[MQTT-3.1.2-10]">(
         p->reason == proto::reason_code::success);

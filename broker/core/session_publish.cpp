@@ -130,7 +130,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     parts.payload = p.payload;
     parts.quality = p.quality;
     parts.retain = p.retain;
-    parts.publisher = s.number;
+    parts.publisher = s.publisher;
     if (p.properties.message_expiry_s) parts.expires_mono_ms = now_.mono_ms + *p.properties.message_expiry_s * 1000ll;
     const message_ptr m = make_message(parts);
     const peer_reference from = reference_of(s);
@@ -184,10 +184,9 @@ void engine::on_pubrel(connection& c, const proto::frame& f) {
         a.reason = proto::reason_code::packet_identifier_not_found;
         a.text = "no QoS 2 message with this packet identifier is open";
     }
-    if (known && s.durable()) {
-        persist(persist::delete_received{s.number, p->id}, true);
-        a.serial = pending_persist_.serial; // a lost deletion would swallow the next message with this id
-        wait_for_commit(s);
+    if (s.durable()) { // a lost deletion would swallow the next message with this id
+        if (known) persist(persist::delete_received{s.number, p->id}, true);
+        hold_until_durable(s, a);
     }
     settle(c, s);
 }

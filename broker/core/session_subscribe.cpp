@@ -150,7 +150,6 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.10.4-4]", "v5[MQTT-3.10.4-5]",
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.10.4-4]", "v311[MQTT-3.10.4-5]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::unsuback, packet);
-    bool changed = false;
     for (std::string_view filter : p->filters) {
         reached<"v5[MQTT-3.10.4-6]", "v311[MQTT-3.10.4-6]">();
         const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(), [&](const subscription& x) {
@@ -168,12 +167,8 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
             {effects_.next_order++, peer_event::kind::unsubscribed, reference_of(s), std::move(at->filter)});
         reached<"v5[MQTT-3.10.4-3]", "v311[MQTT-3.10.4-3]">(); // what is queued stays queued
         s.subscriptions.erase(at);
-        changed = true;
     }
-    if (changed && s.durable()) {
-        a.serial = pending_persist_.serial;
-        wait_for_commit(s);
-    }
+    if (s.durable()) hold_until_durable(s, a);
     settle(c, s);
 }
 

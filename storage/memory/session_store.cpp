@@ -155,10 +155,7 @@ result<session_counters> memory_session_store::load(const session_loader& loader
         if (topic.message && loader.on_retained) loader.on_retained(topic.version, topic.message->record);
     }
     for (const auto& [id, message] : messages_) {
-        const auto kept = message.lock();
-        if (!kept) continue;
-        counters.message = std::max(counters.message, id);
-        counters.session = std::max(counters.session, kept->record.publisher);
+        if (!message.expired()) counters.message = std::max(counters.message, id);
     }
     return counters;
 }

@@ -225,9 +225,7 @@ status sqlite_session_store::remove_orphans() {
 
 result<session_counters> sqlite_session_store::read_counters() {
     query q(*db_,
-            "SELECT max(coalesce((SELECT max(number) FROM sessions), 0), "
-            "coalesce((SELECT max(publisher) FROM messages), 0)), " // no-local must not take another session for it
-            "coalesce((SELECT max(id) FROM messages), 0), "
+            "SELECT coalesce((SELECT max(number) FROM sessions), 0), coalesce((SELECT max(id) FROM messages), 0), "
             "coalesce((SELECT max(version) FROM retained), 0)");
     session_counters counters;
     if (q.next()) q >> counters.session >> counters.message >> counters.retained_version;

@@ -99,7 +99,6 @@ class model_store {
         const std::string topic(o.message->topic());
         const auto known = retained_.find(topic);
         if (known != retained_.end() && known->second.version > o.version) return;
-        highest_session_ = std::max(highest_session_, o.message->publisher()); // no-local must not take another for it
         if (o.message->payload().empty())
             retained_.erase(topic);
         else

@@ -48,6 +48,15 @@ struct publish_options {
     std::uint16_t alias = 0;
     proto::packet_id id = 0; // 0: the next
 };
+inline constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
+
+/// A client id that lives on that one of four shards.
+inline std::string living_on(core::shard_id shard, const std::string& prefix) {
+    for (int i = 0;; ++i) {
+        std::string id = prefix + std::to_string(i);
+        if (core::home_shard(id, 4) == shard) return id;
+    }
+}
 
 class client {
   public:

@@ -310,6 +310,17 @@ TEST_CASE("CONNACK tells the gateway's limits and the time") {
     CHECK(k.properties.user.find("time") == "2026-11-22T10:00:00Z");
 }
 
+TEST_CASE("a gateway that keeps no sessions does not hold that against a client that asked for one") {
+    broker_setup setup;
+    setup.limits.session_expiry_max_s = 0;
+    broker b(setup);
+    std::string keep;
+    auto& c = b.client("c").resume(100);
+    CHECK(c.take_as<proto::connack>(keep).properties.session_expiry_s == 0);
+    c.disconnect({}, 50u).expect_nothing(); // not 0x82: it was not 0 in CONNECT
+    c.resume(100).expect("CONNACK 00"); // not present
+}
+
 TEST_CASE("session_expiry_max_s caps what is asked for, and says so") {
     broker_setup setup;
     setup.limits.session_expiry_max_s = 60;

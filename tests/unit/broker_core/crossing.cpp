@@ -16,16 +16,6 @@ broker_setup four() {
     return setup;
 }
 
-/// A client id that lives on that shard.
-std::string living_on(core::shard_id shard, const std::string& prefix) {
-    for (int i = 0;; ++i) {
-        std::string id = prefix + std::to_string(i);
-        if (core::home_shard(id, 4) == shard) return id;
-    }
-}
-
-constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
-
 } // namespace
 
 TEST_CASE("a connection is handed to its client id's shard, and a publish crosses once per shard") {
@@ -116,6 +106,19 @@ TEST_CASE("v5[MQTT-4.6.0-5] v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-5] v311[MQTT-4.6.0-
     s.expect("PUBLISH a '1' q1 #1").expect("PUBLISH a '2' q1 #2").expect("PUBLISH a '3' q1 #3");
     p.publish("a", "4", 1);
     s.expect("PUBLISH a '4' q1 #4").expect_nothing();
+}
+
+TEST_CASE("v5[MQTT-3.3.2-5] a message that expires on its way to another shard is not begun") {
+    broker b(four());
+    auto& s = b.client(living_on(1, "s")).connect().expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01");
+    auto& p = b.client(living_on(0, "p")).connect().expect("CONNACK 00");
+    b.hold_crossings();
+    for (int qos : {0, 1})
+        p.publish("a", "x", qos, {.retain = false, .dup = false, .expiry_s = 5, .alias = 0, .id = 0});
+    b.after(5);
+    b.release_crossings();
+    s.expect_nothing();
+    p.expect("PUBACK #1");
 }
 
 // --- the in-process client ---

@@ -38,7 +38,7 @@ void only_harms_itself(std::string_view wrong) {
     other.expect("PUBLISH t 'x' q1 #1");
 }
 
-connect_options with_will(std::uint32_t expiry_s, std::uint32_t delay_s) {
+connect_options leaving_a_will(std::uint32_t expiry_s, std::uint32_t delay_s) {
     connect_options o;
     o.clean = false;
     o.expiry_s = expiry_s;
@@ -96,9 +96,9 @@ TEST_CASE("CVE-2019-11778's class: a will's delay and its session's expiry may e
         for (const std::uint32_t delay_s : {0u, 1u, 5u, 6u, 0xFFFF'FFFFu}) {
             fail_at_every_step({}, [&](broker& b) {
                 auto& w = b.client("w").connect().expect("CONNACK 00").subscribe("will").expect("SUBACK #1 02");
-                auto& c = b.client("c").connect(with_will(expiry_s, delay_s)).expect("CONNACK 00").cut();
+                auto& c = b.client("c").connect(leaving_a_will(expiry_s, delay_s)).expect("CONNACK 00").cut();
                 b.after(5);
-                c.connect(with_will(expiry_s, delay_s)).take();
+                c.connect(leaving_a_will(expiry_s, delay_s)).take();
                 c.cut();
                 b.after(20);
                 const std::size_t wills = w.take().size();
@@ -116,7 +116,7 @@ TEST_CASE("CVE-2019-11779's class: a topic of slashes alone is refused by its le
     c.publish(deep, "x", 1).expect("PUBACK #3 90");
     c.subscribe(fits, 1).expect("SUBACK #4 01").publish(fits, "x", 1);
     c.expect("PUBLISH " + fits + " 'x' q1 #1").expect("PUBACK #5");
-    connect_options o = with_will(0, 0);
+    connect_options o = leaving_a_will(0, 0);
     o.will->topic = std::string_view(deep).substr(0, 1000);
     b.client("d").connect(o).expect("CONNACK 90");
 }
@@ -159,7 +159,7 @@ TEST_CASE("CVE-2021-41039's class: a flood of user properties is not passed on: 
 
 TEST_CASE("what may not be published may not be a will, either") {
     broker b;
-    connect_options o = with_will(0, 0);
+    connect_options o = leaving_a_will(0, 0);
     for (const char* topic : {"$SYS/broker/version", "$SYS/"}) {
         o.will->topic = topic;
         b.client("c").connect(o).expect("CONNACK 87").expect_closed(close_cause::refused);

@@ -23,8 +23,6 @@ client& absent(broker& b, int qos = 2) {
         .expect("SUBACK #1 0" + std::to_string(qos))
         .cut();
 }
-constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
-
 } // namespace
 
 TEST_CASE("a strict PUBACK leaves after the commit that holds the message, which the subscriber has at once") {
@@ -165,13 +163,46 @@ TEST_CASE(
     });
 }
 
-TEST_CASE("v5[MQTT-3.8.3-3] no-local does not take another session for the publisher of before a restart") {
+TEST_CASE("v5[MQTT-3.8.3-3] no-local goes by the client id: over sessions and restarts, and no other client's") {
     broker b;
-    b.client("p").connect().expect("CONNACK 00").publish("a", "x", 1, retain).expect("PUBACK #1 10");
-    b.restart();
     proto::subscription_options o;
     o.no_local = true;
-    b.client("other").connect().expect("CONNACK 00").subscribe("a", 0, o).expect("PUBLISH a 'x' q0 retain");
+    b.client("p").connect().expect("CONNACK 00").publish("a", "x", 1, retain).expect("PUBACK #1 10");
+    const auto check = [&] {
+        b.client("p").connect().expect("CONNACK 00").subscribe("a", 0, o).expect("SUBACK #1 00").expect_nothing();
+        b.client("other").connect().expect("CONNACK 00").subscribe("a", 0, o).expect("PUBLISH a 'x' q0 retain");
+        b.client("other").disconnect();
+        b.client("p").disconnect();
+    };
+    SUBCASE("another session") {
+        b.client("p").disconnect();
+        check();
+    }
+    SUBCASE("a restart") {
+        b.restart();
+        check();
+    }
+}
+
+TEST_CASE("a second power cut does not start the time of a session or a will anew") {
+    broker b;
+    connect_options o;
+    o.expiry_s = 100;
+    o.will.emplace();
+    o.will->topic = "w";
+    o.will->payload = "gone";
+    o.will->delay_s = 60;
+    b.client("c").connect(o).expect("CONNACK 00");
+    b.restart();
+    b.after(40);
+    b.restart();
+    auto& s = b.client("s").connect().expect("CONNACK 00").subscribe("w").expect("SUBACK #1 02");
+    b.after(19);
+    s.expect_nothing();
+    b.after(2);
+    s.expect("PUBLISH w 'gone' q0");
+    b.after(40);
+    b.client("c").connect(o).expect("CONNACK 00").expect_nothing();
 }
 
 TEST_CASE("a retained message that is acknowledged as cleared stays cleared, though another cleared it first") {
@@ -325,5 +356,22 @@ TEST_CASE("wherever the power goes, what was acknowledged arrives, and on one sh
             CHECK(arrived[n] >= 1);
             if (setup.shards == 1) CHECK(arrived[n] == 1);
         }
+    }
+}
+
+TEST_CASE("what a broken connection has undone is durable before the next is told that it is not there") {
+    broker b;
+    auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
+    s.publish("x", "1", 2).expect("PUBREC #2 10");
+    b.hold_commits();
+    SUBCASE("a packet identifier") {
+        s.pubrel(2).cut().resume().expect("CONNACK 00 present").pubrel(2).expect_nothing();
+        b.release_commits();
+        s.expect("PUBCOMP #2 92");
+    }
+    SUBCASE("a subscription") {
+        s.unsubscribe({"a"}).cut().resume().expect("CONNACK 00 present").unsubscribe({"a"}).expect_nothing();
+        b.release_commits();
+        s.expect("UNSUBACK #1 11");
     }
 }

@@ -18,7 +18,7 @@ std::string words(const Properties& p) {
     return out;
 }
 
-broker_setup small() {
+broker_setup tight_limits() {
     broker_setup setup;
     setup.limits.topic_bytes_max = 64;
     setup.limits.topic_levels_max = 4;
@@ -41,7 +41,7 @@ proto::publish to(std::string_view topic) {
 } // namespace
 
 TEST_CASE("a refused PUBLISH says why") {
-    broker b(small());
+    broker b(tight_limits());
     std::string keep;
     auto& c = b.client("c").connect().expect("CONNACK 00");
     const auto answer = [&](const proto::publish& p) {
@@ -60,7 +60,7 @@ TEST_CASE("a refused PUBLISH says why") {
 }
 
 TEST_CASE("a refused filter says which and why") {
-    broker b(small());
+    broker b(tight_limits());
     std::string keep;
     auto& c = b.client("c").connect().expect("CONNACK 00");
     c.subscribe_all({{"a", {}}, {"b", {}}, {std::string_view("a/b/c/d/e"), {}}});
@@ -84,7 +84,7 @@ TEST_CASE("a refused filter says which and why") {
 }
 
 TEST_CASE("a refused CONNECT says why") {
-    broker b(small());
+    broker b(tight_limits());
     std::string keep;
     b.client("1").connect().expect("CONNACK 00");
     b.client("2").connect().expect("CONNACK 00");
@@ -98,7 +98,7 @@ TEST_CASE("a refused CONNECT says why") {
 }
 
 TEST_CASE("a DISCONNECT says why") {
-    broker b(small());
+    broker b(tight_limits());
     std::string keep;
     auto& large = b.client("large").connect().expect("CONNACK 00");
     large.publish("a", std::string(2000, 'x'));
@@ -111,7 +111,7 @@ TEST_CASE("a DISCONNECT says why") {
 
 TEST_CASE("v5[MQTT-3.1.2-29] who asked for no problem information gets reasons without words, but for CONNACK and "
           "DISCONNECT") {
-    broker b(small());
+    broker b(tight_limits());
     std::string keep;
     connect_options silent;
     silent.problem_information = false;

@@ -13,9 +13,7 @@ using namespace fb::test;
 namespace {
 
 constexpr int count = 3000;
-constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
-
-broker_setup small() {
+broker_setup small_queues() {
     broker_setup setup;
     setup.limits.inflight_max = 4;
     setup.limits.queued_messages_max = 10;
@@ -51,7 +49,7 @@ std::multiset<std::string> read_all(broker& b, client& c) {
 TEST_CASE("a new subscription gets all retained messages, however many and whatever the queues hold") {
     for (const int qos : {0, 1}) {
         CAPTURE(qos);
-        broker b(small());
+        broker b(small_queues());
         fill(b, qos);
         auto& c = b.client("c").connect().expect("CONNACK 00").stop_reading();
         c.subscribe("r/#", qos);
@@ -66,7 +64,7 @@ TEST_CASE("a new subscription gets all retained messages, however many and whate
 }
 
 TEST_CASE("what is published while retained messages are still being sent arrives once, and is the last of its topic") {
-    broker b(small());
+    broker b(small_queues());
     fill(b, 0);
     auto& c = b.client("c").connect().expect("CONNACK 00").stop_reading();
     c.subscribe("r/#", 0);
@@ -83,7 +81,7 @@ TEST_CASE("what is published while retained messages are still being sent arrive
 }
 
 TEST_CASE("an old retained message never comes after the new one of its topic") {
-    broker_setup setup = small();
+    broker_setup setup = small_queues();
     setup.limits.backlog_messages_max = 2 * count;
     broker b(setup);
     fill(b, 0);
@@ -104,7 +102,7 @@ TEST_CASE("an old retained message never comes after the new one of its topic") 
 }
 
 TEST_CASE("retained messages stop when the subscription does, and begin anew when it is made again") {
-    broker b(small());
+    broker b(small_queues());
     fill(b, 0);
     auto& c = b.client("c").connect().expect("CONNACK 00").stop_reading();
     c.subscribe("r/#", 0).unsubscribe({"r/#"}).start_reading();
@@ -116,7 +114,7 @@ TEST_CASE("retained messages stop when the subscription does, and begin anew whe
 }
 
 TEST_CASE("a session that is kept goes on with its retained messages when its client comes back") {
-    broker b(small());
+    broker b(small_queues());
     fill(b, 1);
     auto& c = b.client("c").resume().expect("CONNACK 00");
     c.subscribe("r/#", 1);
@@ -126,7 +124,7 @@ TEST_CASE("a session that is kept goes on with its retained messages when its cl
 }
 
 TEST_CASE("a filter that matches little of much does not hold up the others") {
-    broker b(small());
+    broker b(small_queues());
     fill(b, 0);
     b.client("p").publish("s/x", "found", 0, retain);
     auto& c = b.client("c").connect().expect("CONNACK 00");

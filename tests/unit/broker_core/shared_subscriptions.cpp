@@ -18,21 +18,12 @@ broker_setup on_shards(core::shard_id count) {
     return setup;
 }
 
-std::string living_on(core::shard_id shard, const std::string& prefix) {
-    for (int i = 0;; ++i) {
-        std::string id = prefix + std::to_string(i);
-        if (core::home_shard(id, 4) == shard) return id;
-    }
-}
-
 /// PUBLISH lines of what came, in order.
 std::vector<std::string> publications(client& c) {
     auto lines = c.take();
     std::erase_if(lines, [](const std::string& line) { return !line.starts_with("PUBLISH"); });
     return lines;
 }
-
-constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
 
 } // namespace
 

@@ -17,13 +17,11 @@ proto::subscription_options no_local() {
     o.no_local = true;
     return o;
 }
-proto::subscription_options retained(retain_handling how) {
+proto::subscription_options retained_when(retain_handling how) {
     proto::subscription_options o;
     o.retained = how;
     return o;
 }
-constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
-
 } // namespace
 
 TEST_CASE(
@@ -152,12 +150,12 @@ TEST_CASE(
 TEST_CASE("v5[MQTT-3.3.1-9] v5[MQTT-3.3.1-10] v5[MQTT-3.3.1-11] retain handling says when retained messages are sent") {
     broker b;
     auto& c = b.client("c").connect().expect("CONNACK 00").publish("a", "x", 0, retain);
-    c.subscribe("a", 0, retained(retain_handling::never)).expect("SUBACK #1 00");
-    c.subscribe("a", 0, retained(retain_handling::send_if_new))
+    c.subscribe("a", 0, retained_when(retain_handling::never)).expect("SUBACK #1 00");
+    c.subscribe("a", 0, retained_when(retain_handling::send_if_new))
         .expect("SUBACK #2 00")
         .unsubscribe({"a"})
         .expect("UNSUBACK #3 00");
-    c.subscribe("a", 0, retained(retain_handling::send_if_new))
+    c.subscribe("a", 0, retained_when(retain_handling::send_if_new))
         .expect("PUBLISH a 'x' q0 retain")
         .expect("SUBACK #4 00");
 }
