@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "http/trim.hpp"
+
 namespace fb::http {
 
 namespace {
@@ -10,12 +12,6 @@ namespace {
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 /// The end of a parameter that begins at `text`: the next ';' outside of quotes.

@@ -5,15 +5,11 @@
 #include <limits>
 #include <optional>
 
+#include "http/trim.hpp"
+
 namespace fb::http {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 /// Digits only; what is too large for 63 bits is the largest number, which no file reaches.
 std::optional<std::int64_t> number(std::string_view digits) {

@@ -4,6 +4,7 @@
 
 #include "fota/semver.hpp"
 #include "http/json.hpp"
+#include "http/trim.hpp"
 
 namespace fb::http {
 
@@ -24,11 +25,6 @@ const field_rule* rule_of(std::string_view name) {
 
 bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(' ');
-    return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
 problem missing(const char* field) {

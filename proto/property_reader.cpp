@@ -74,15 +74,13 @@ constexpr std::array<const char*, 16> once_sections{
     "v5 3.8.2.1", "v5 3.9.2.1",  "v5 3.10.2.1", "v5 3.11.2.1", "",           "",           "v5 3.14.2.2", "v5 3.15.2.2",
 };
 
-constexpr rule_ids v5_only(const char* statement) { return {statement, statement}; }
-
 const property_rule& rule_of(property_id id) noexcept { return rules[static_cast<std::size_t>(id)]; }
 
 void read_id(cursor& block, property& p) noexcept {
     const auto id = block.varint();
     if (!block.ok()) return;
     if (id >= rules.size() || rules[id].type == value_type::none)
-        return block.malformed(v5_only("v5 2.2.2.2"), "unknown property"); // v5 2.2.2.2
+        return block.malformed(rule_ids::v5_only("v5 2.2.2.2"), "unknown property"); // v5 2.2.2.2
     p.id = static_cast<property_id>(id);
 }
 
@@ -92,11 +90,13 @@ void read_value(cursor& block, property& p) noexcept {
     case value_type::two_bytes: p.number = block.u16(); break;
     case value_type::four_bytes: p.number = block.u32(); break;
     case value_type::varint: p.number = block.varint(); break;
-    case value_type::string: p.text = block.string(rule_remaining_length, v5_only(rule_of(p.id).says_so)); break;
+    case value_type::string:
+        p.text = block.string(rule_remaining_length, rule_ids::v5_only(rule_of(p.id).says_so));
+        break;
     case value_type::binary: p.text = block.binary(); break;
     case value_type::string_pair:
-        p.text = block.string(rule_remaining_length, v5_only("v5[MQTT-1.5.7-1]"));
-        p.value = block.string(rule_remaining_length, v5_only("v5[MQTT-1.5.7-1]"));
+        p.text = block.string(rule_remaining_length, rule_ids::v5_only("v5[MQTT-1.5.7-1]"));
+        p.value = block.string(rule_remaining_length, rule_ids::v5_only("v5[MQTT-1.5.7-1]"));
         break;
     case value_type::none: break;
     }
@@ -113,7 +113,9 @@ void skip_value(cursor& block, property& p) noexcept {
 } // namespace
 
 property_reader::property_reader(cursor& outer, property_place place) noexcept
-    : property_reader(outer, outer.take(outer.varint(v5_only("v5[MQTT-2.2.2-1]")), v5_only("v5 2.2.2.1")), place) {}
+    : property_reader(outer,
+                      outer.take(outer.varint(rule_ids::v5_only("v5[MQTT-2.2.2-1]")), rule_ids::v5_only("v5 2.2.2.1")),
+                      place) {}
 
 property_reader::property_reader(cursor& outer, std::string_view block, property_place place) noexcept
     : outer_(outer)
@@ -127,10 +129,10 @@ bool property_reader::next(property& p) noexcept {
     if (rest_.ok() && allowed_here(p)) read_value(rest_, p);
     const auto& known = rule_of(p.id);
     const bool out_of_range = p.number < known.minimum || p.number > known.maximum;
-    if (rest_.ok() && rest_.decide(v5_only(known.says_so), out_of_range)) {
+    if (rest_.ok() && rest_.decide(rule_ids::v5_only(known.says_so), out_of_range)) {
         const bool alias = p.id == property_id::topic_alias;
-        rest_.fail(alias ? reason_code::topic_alias_invalid : reason_code::protocol_error, v5_only(known.says_so),
-                   "property value out of its range");
+        rest_.fail(alias ? reason_code::topic_alias_invalid : reason_code::protocol_error,
+                   rule_ids::v5_only(known.says_so), "property value out of its range");
     }
     if (!rest_.ok()) outer_.fail(rest_.error());
     return rest_.ok();
@@ -139,13 +141,14 @@ bool property_reader::next(property& p) noexcept {
 bool property_reader::allowed_here(const property& p) noexcept {
     const auto place = static_cast<unsigned>(place_);
     if ((rule_of(p.id).places >> place & 1u) == 0) {
-        rest_.malformed(v5_only("v5 2.2.2.2"), "property not allowed in this packet"); // v5 2.2.2.2
+        rest_.malformed(rule_ids::v5_only("v5 2.2.2.2"), "property not allowed in this packet"); // v5 2.2.2.2
         return false;
     }
     const bool many = p.id == property_id::user_property ||
                       (p.id == property_id::subscription_identifier && place_ == place_of(packet_type::publish));
     const auto bit = std::uint64_t{1} << static_cast<unsigned>(p.id);
-    if (!many && (seen_ & bit) != 0) rest_.protocol_error(v5_only(once_sections[place]), "property given twice");
+    if (!many && (seen_ & bit) != 0)
+        rest_.protocol_error(rule_ids::v5_only(once_sections[place]), "property given twice");
     seen_ |= bit;
     return rest_.ok();
 }

@@ -4,8 +4,6 @@
 namespace fb::proto {
 namespace {
 
-constexpr rule_ids v5_only(const char* statement) { return {statement, statement}; }
-
 // The properties a PUBLISH and a will have in common; false for any other.
 bool store_message_property(cursor& in, const property& p, publish_properties& out) noexcept {
     switch (p.id) {
@@ -14,7 +12,7 @@ bool store_message_property(cursor& in, const property& p, publish_properties& o
     case property_id::content_type: out.content_type = p.text; return true;
     case property_id::correlation_data: out.correlation_data = p.text; return true;
     case property_id::response_topic:
-        in.protocol_error_if(!valid_topic_name(p.text), v5_only("v5[MQTT-3.3.2-14]"),
+        in.protocol_error_if(!valid_topic_name(p.text), rule_ids::v5_only("v5[MQTT-3.3.2-14]"),
                              "response topic is no topic name");
         out.response_topic = p.text;
         return true;
@@ -42,7 +40,7 @@ void read_properties(cursor& in, connect_properties& out) noexcept {
         }
     }
     if (out.authentication_data && !out.authentication_method)
-        in.protocol_error(v5_only("v5 3.1.2.11.10"), "authentication data without a method");
+        in.protocol_error(rule_ids::v5_only("v5 3.1.2.11.10"), "authentication data without a method");
 }
 
 void read_properties(cursor& in, connack_properties& out) noexcept {
@@ -84,7 +82,7 @@ void read_properties(cursor& in, publish_properties& out, bool from_client) {
         if (p.id == property_id::user_property) out.user = user_properties(reader.block());
         if (p.id != property_id::subscription_identifier) continue;
         constexpr auto* what = "PUBLISH of a client with a subscription identifier";
-        if (in.protocol_error_if(from_client, v5_only("v5[MQTT-3.3.4-6]"), what)) return;
+        if (in.protocol_error_if(from_client, rule_ids::v5_only("v5[MQTT-3.3.4-6]"), what)) return;
         out.subscription_ids.push_back(p.number);
     }
 }

@@ -68,6 +68,10 @@ struct rule_ids {
         : v5(id5)
         , v311(id311)
         , where{file, line} {}
+    static constexpr rule_ids v5_only(const char* id, const char* file = __builtin_FILE(),
+                                      unsigned line = __builtin_LINE()) {
+        return {id, id, file, line};
+    }
     bool decide(bool value, bool is_v5) const {
         const char* ids[] = {is_v5 ? v5 : v311};
         return marks::decide(value, ids, where);
@@ -76,6 +80,7 @@ struct rule_ids {
     constexpr rule_ids(const char* id5, const char* id311) noexcept
         : v5(id5)
         , v311(id311) {}
+    static constexpr rule_ids v5_only(const char* id) noexcept { return {id, id}; }
     constexpr bool decide(bool value, bool) const noexcept { return value; }
 #endif
 };
