@@ -49,6 +49,10 @@ function(fb_module name folder)
         target_link_libraries(${name} PRIVATE fb_options PUBLIC ${uses} ${third})
         target_include_directories(${name} PUBLIC ${root})
         set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ${FB_FUZZ}) # there, what the fuzz targets need
+        # Not what is shipped. The commands of app each have their own `options`, which one file may not hold together.
+        if(FB_UNITY AND FB_SANITIZE AND NOT FB_FUZZ AND NOT name STREQUAL "app")
+            set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
+        endif()
     else()
         add_library(${name} INTERFACE)
         target_link_libraries(${name} INTERFACE ${uses} ${third})
@@ -73,6 +77,7 @@ function(fb_test name folder)
     add_executable(${name} ${sources})
     target_link_libraries(${name} PRIVATE fb_options test_support ${ARGN})
     target_compile_options(${name} PRIVATE -O0) # optimising the tests themselves takes longer than running them
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ${FB_UNITY})
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()

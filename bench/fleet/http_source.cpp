@@ -11,7 +11,7 @@ namespace fb::fleet {
 namespace {
 
 constexpr unsigned failures_max = 20;
-constexpr std::chrono::seconds silence_max{30};
+constexpr std::chrono::seconds answer_wait_max{30};
 
 std::string_view trim(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -113,7 +113,7 @@ void http_source::request() {
     if (url_.secure()) tls = {options_.tls, url_.host, options_.credentials, nullptr};
     if (url_.secure() && options_.tls == nullptr) return fail("no_ca", "https needs --ca");
     stream_.open(server, tls);
-    timer_ = loop_.after(silence_max, [this] { cut(); });
+    timer_ = loop_.after(answer_wait_max, [this] { cut(); });
 }
 
 void http_source::try_again(const std::string& why) {
@@ -146,7 +146,7 @@ void http_source::on_closed(const std::string& why) { try_again(why); }
 
 void http_source::on_bytes(std::string_view bytes) {
     loop_.cancel(timer_);
-    timer_ = loop_.after(silence_max, [this] { cut(); });
+    timer_ = loop_.after(answer_wait_max, [this] { cut(); });
     if (!body_left_) bytes = take_head(bytes);
     if (body_left_ && !stream_.is_closed()) on_body(bytes);
 }
@@ -210,7 +210,7 @@ void http_source::on_body(std::string_view bytes) {
         stream_.pause_reading(true);
         loop_.cancel(timer_);
         timer_ = loop_.after(throttle_.pause_after(bytes.size()), [this] {
-            timer_ = loop_.after(silence_max, [this] { cut(); });
+            timer_ = loop_.after(answer_wait_max, [this] { cut(); });
             stream_.pause_reading(false);
         });
     }

@@ -37,11 +37,6 @@ std::vector<std::string> levels_of(const std::string& text) {
     return levels;
 }
 
-template <class T>
-void add_once(std::vector<T>& list, const T& value) {
-    if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
-}
-
 } // namespace
 
 bool matches(const std::string& filter, const std::string& topic) {

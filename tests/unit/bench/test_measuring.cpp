@@ -5,11 +5,10 @@
 #include "bench/fleet/sequence_checker.hpp"
 
 using namespace fb::fleet;
-using verdict = sequence_checker::verdict;
 
 TEST_CASE("messages in order are clean and none is lost") {
     sequence_checker c;
-    for (std::uint64_t i = 0; i < 1000; ++i) CHECK(c.take(i) == verdict::next);
+    for (std::uint64_t i = 0; i < 1000; ++i) CHECK(c.take(i) == sequence_checker::verdict::next);
     CHECK(c.lost(1000) == 0);
     CHECK(c.lost(1003) == 3);
 }
@@ -17,9 +16,9 @@ TEST_CASE("messages in order are clean and none is lost") {
 TEST_CASE("a message that comes twice is doubled, also long after") {
     sequence_checker c;
     c.take(0);
-    CHECK(c.take(0) == verdict::doubled);
+    CHECK(c.take(0) == sequence_checker::verdict::doubled);
     c.take(1);
-    CHECK(c.take(0) == verdict::doubled);
+    CHECK(c.take(0) == sequence_checker::verdict::doubled);
     CHECK(c.lost(2) == 0);
 }
 
@@ -28,16 +27,16 @@ TEST_CASE("an overtaken message is reordered when it comes and lost when it does
     c.take(0);
     c.take(3);
     CHECK(c.lost(4) == 2);
-    CHECK(c.take(1) == verdict::reordered);
-    CHECK(c.take(1) == verdict::doubled);
+    CHECK(c.take(1) == sequence_checker::verdict::reordered);
+    CHECK(c.take(1) == sequence_checker::verdict::doubled);
     CHECK(c.lost(4) == 1);
-    CHECK(c.take(4) == verdict::next);
+    CHECK(c.take(4) == sequence_checker::verdict::next);
 }
 
 TEST_CASE("a sequence number from nowhere does not fill the memory") {
     sequence_checker c;
-    CHECK(c.take(~std::uint64_t{0}) == verdict::reordered);
-    CHECK(c.take(0) == verdict::next);
+    CHECK(c.take(~std::uint64_t{0}) == sequence_checker::verdict::reordered);
+    CHECK(c.take(0) == sequence_checker::verdict::next);
 }
 
 TEST_CASE("verification is clean only when every count is zero") {

@@ -8,23 +8,20 @@
 #include <sys/stat.h>
 
 #include "certs/identity.hpp"
+#include "mentions.hpp"
 #include "read_x509.hpp"
+#include "tests/support/file_mode.hpp"
 #include "tests/support/test_certificates.hpp"
 
 using namespace fb::certs;
 using namespace fb::tests;
+using fb::test::mode_of;
 using std::chrono::days;
 
 namespace {
 
-int mode_of(const std::filesystem::path& path) {
-    struct stat info {};
-    REQUIRE(::stat(path.c_str(), &info) == 0);
-    return info.st_mode & 0777;
-}
-
 template <class Action>
-std::string complaint(Action&& action) {
+std::string complaint_of(Action&& action) {
     try {
         action();
     } catch (const failure& error) {
@@ -32,8 +29,6 @@ std::string complaint(Action&& action) {
     }
     return "none";
 }
-
-bool mentions(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 } // namespace
 
@@ -99,12 +94,12 @@ TEST_CASE("names that are neither hosts nor addresses are refused before anythin
                                                 "caf\xc3\xa9.local"};
     for (const auto& bad : bad_names) {
         CAPTURE(bad);
-        CHECK(mentions(complaint([&] {
+        CHECK(mentions(complaint_of([&] {
                            issue_server(authority.path(), {"ok", bad}, out.path(), {});
                        }),
                        "neither a DNS name nor an IP address"));
     }
-    CHECK(mentions(complaint([&] { issue_server(authority.path(), {}, out.path(), {}); }), "names"));
+    CHECK(mentions(complaint_of([&] { issue_server(authority.path(), {}, out.path(), {}); }), "names"));
     CHECK(std::filesystem::is_empty(out.path()));
 }
 
@@ -129,7 +124,7 @@ TEST_CASE("certificates begin in 1970, for devices without a clock, and end with
 TEST_CASE("a validity that makes no sense is refused") {
     scratch_directory out;
     for (const int bad : {0, -1, 36501})
-        CHECK(mentions(complaint([&] { init_authority(out.path(), "CA", {days(bad), false}); }), "1 to 36500 days"));
+        CHECK(mentions(complaint_of([&] { init_authority(out.path(), "CA", {days(bad), false}); }), "1 to 36500 days"));
 }
 
 TEST_CASE("serial numbers are positive, 128 bits long and differ") {
@@ -168,15 +163,15 @@ TEST_CASE("existing files are kept unless force is asked for") {
     test_authority authority;
     const auto key = file_text(authority.file("dev-1.key"));
     const auto ca_key = file_text(authority.file("ca.key"));
-    CHECK(
-        mentions(complaint([&] { init_authority(authority.path(), "CA", {}); }), "exists already; --force overwrites"));
-    CHECK(mentions(complaint([&] { issue_device(authority.path(), "dev-1", authority.path(), {}); }),
+    CHECK(mentions(complaint_of([&] { init_authority(authority.path(), "CA", {}); }),
+                   "exists already; --force overwrites"));
+    CHECK(mentions(complaint_of([&] { issue_device(authority.path(), "dev-1", authority.path(), {}); }),
                    "dev-1.crt exists"));
     CHECK(file_text(authority.file("dev-1.key")) == key);
     CHECK(file_text(authority.file("ca.key")) == ca_key);
 
     std::filesystem::remove(authority.file("dev-1.crt"));
-    CHECK(mentions(complaint([&] { issue_device(authority.path(), "dev-1", authority.path(), {}); }),
+    CHECK(mentions(complaint_of([&] { issue_device(authority.path(), "dev-1", authority.path(), {}); }),
                    "dev-1.key exists"));
     CHECK_FALSE(std::filesystem::exists(authority.file("dev-1.crt")));
 
@@ -188,7 +183,7 @@ TEST_CASE("a dangling link in a key's place is not followed") {
     test_authority authority;
     scratch_directory out;
     std::filesystem::create_symlink(out / "elsewhere", out / "dev-1.key");
-    CHECK(mentions(complaint([&] { issue_device(authority.path(), "dev-1", out.path(), {}); }), "exists already"));
+    CHECK(mentions(complaint_of([&] { issue_device(authority.path(), "dev-1", out.path(), {}); }), "exists already"));
     CHECK_FALSE(std::filesystem::exists(out / "elsewhere"));
 }
 
@@ -199,7 +194,7 @@ TEST_CASE("a device id that is no id, or no file name, is refused") {
         "", "a/b", "../x", "+", "#", "a b", std::string("a\0b", 3), std::string(129, 'x'), ".", ".."};
     for (const auto& bad : bad_ids) {
         CAPTURE(bad);
-        CHECK(mentions(complaint([&] { issue_device(authority.path(), bad, out.path(), {}); }), "device id"));
+        CHECK(mentions(complaint_of([&] { issue_device(authority.path(), bad, out.path(), {}); }), "device id"));
     }
     CHECK(std::filesystem::is_empty(out.path()));
 }
@@ -214,7 +209,7 @@ TEST_CASE("a colon stays in the file name") {
 TEST_CASE("a device called ca does not overwrite the key of the CA, not even by force") {
     test_authority authority;
     const auto key = file_text(authority.file("ca.key"));
-    CHECK(mentions(complaint([&] {
+    CHECK(mentions(complaint_of([&] {
                        issue_device(authority.path(), "ca", authority.path(), {days(10), true});
                    }),
                    "choose another directory"));
@@ -241,7 +236,7 @@ TEST_CASE("a short id is the common name and the SAN") {
 TEST_CASE("a CA's name is checked") {
     scratch_directory out;
     for (const auto& bad : {std::string(), std::string(65, 'x'), std::string("a\0b", 3), std::string("a\nb")})
-        CHECK(mentions(complaint([&] { init_authority(out.path(), bad, {}); }), "CA's name"));
+        CHECK(mentions(complaint_of([&] { init_authority(out.path(), bad, {}); }), "CA's name"));
 }
 
 TEST_CASE("what was issued is listed, oldest first") {
@@ -281,16 +276,17 @@ TEST_CASE("a new CA in the old one's place has issued nothing, and the old list 
 
 TEST_CASE("an authority that is missing or broken is named") {
     scratch_directory empty;
-    CHECK(mentions(complaint([&] { issue_device(empty.path(), "dev-1", empty.path(), {}); }), "ca.key: not found"));
+    CHECK(mentions(complaint_of([&] { issue_device(empty.path(), "dev-1", empty.path(), {}); }), "ca.key: not found"));
     test_authority authority, other;
     std::filesystem::copy_file(other.file("ca.key"), authority.file("ca.key"),
                                std::filesystem::copy_options::overwrite_existing);
-    CHECK(mentions(complaint([&] { issue_device(authority.path(), "dev-2", empty.path(), {}); }), "is not the key of"));
+    CHECK(mentions(complaint_of([&] { issue_device(authority.path(), "dev-2", empty.path(), {}); }),
+                   "is not the key of"));
     std::filesystem::copy_file(other.file("dev-1.key"), authority.file("ca.key"),
                                std::filesystem::copy_options::overwrite_existing);
     std::filesystem::copy_file(other.file("dev-1.crt"), authority.file("ca.crt"),
                                std::filesystem::copy_options::overwrite_existing);
-    CHECK(
-        mentions(complaint([&] { issue_device(authority.path(), "dev-2", empty.path(), {}); }), "certificate of a CA"));
+    CHECK(mentions(complaint_of([&] { issue_device(authority.path(), "dev-2", empty.path(), {}); }),
+                   "certificate of a CA"));
     CHECK(std::filesystem::is_empty(empty.path()));
 }

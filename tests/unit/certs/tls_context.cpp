@@ -11,6 +11,7 @@
 
 #include "certs/error.hpp"
 #include "certs/pem_files.hpp"
+#include "mentions.hpp"
 #include "tls_peers.hpp"
 
 using namespace fb::certs;
@@ -26,8 +27,6 @@ std::string complaint(const tls_settings& settings) {
     }
     return "none";
 }
-
-bool mentions(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 /// What an unprivileged process says about `settings` (root reads everything).
 std::string complaint_of_nobody(const tls_settings& settings) {

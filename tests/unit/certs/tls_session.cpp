@@ -7,6 +7,7 @@
 #include "certs/identity.hpp"
 #include "certs/pem_files.hpp"
 #include "certs/x509_build.hpp"
+#include "mentions.hpp"
 #include "tls_peers.hpp"
 
 using namespace fb::certs;
@@ -16,8 +17,6 @@ using namespace fb::tests;
 namespace {
 
 constexpr int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-
-bool mentions(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 std::string identity_at(const tls_session& session) {
     const auto found = identity_of(session.peer_certificate());

@@ -4,14 +4,6 @@
 
 using namespace fb::test;
 
-namespace {
-
-std::string with(const std::string& update_id, const std::string& rest) {
-    return R"({"update_id":")" + update_id + "\"," + rest + "}";
-}
-
-} // namespace
-
 TEST_CASE("an update goes from trigger to success and every step is stored") {
     world w;
     w.come("dev1");

@@ -6,10 +6,6 @@ using namespace fb::test;
 
 namespace {
 
-std::string with(const std::string& update_id, const std::string& rest) {
-    return R"({"update_id":")" + update_id + "\"," + rest + "}";
-}
-
 /// Brings an offered update into a state by the shortest way.
 void bring(world& w, const std::string& id, update_state to) {
     if (to == update_state::offered) return;

@@ -20,6 +20,11 @@ using fota::verdict;
 using storage::timestamp;
 using storage::update_state;
 
+/// A report of a device: the members in `rest` and the update's id.
+inline std::string with(const std::string& update_id, const std::string& rest) {
+    return R"({"update_id":")" + update_id + "\"," + rest + "}";
+}
+
 struct published {
     std::string topic, payload;
     std::uint32_t expiry_s = 0;

@@ -22,8 +22,6 @@ std::unique_ptr<storage::fota_store> open_store(const std::string& kind, const s
     return std::move(*store);
 }
 
-storage::timestamp now() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
-
 } // namespace
 
 void recording_broker::publish_live(std::string_view topic, std::string payload, std::uint32_t) {

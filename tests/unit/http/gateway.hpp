@@ -37,6 +37,10 @@ class recording_broker : public fota::broker_port {
     std::vector<std::uint64_t> acknowledged_;
 };
 
+inline storage::timestamp now() {
+    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
 class gateway {
   public:
     using configure = std::function<void(http::settings&)>;

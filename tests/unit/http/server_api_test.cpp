@@ -15,8 +15,6 @@ std::string trigger_body(const std::string& firmware, const std::string& devices
     return "{\"firmware_id\":\"" + firmware + "\",\"device_ids\":" + devices + more + "}";
 }
 
-storage::timestamp now() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
-
 } // namespace
 
 TEST_CASE("every route of the API wants a token, and the role its row names") {

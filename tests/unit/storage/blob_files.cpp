@@ -7,10 +7,12 @@
 #include <iterator>
 
 #include "storage/blob_files.hpp"
+#include "tests/support/file_mode.hpp"
 #include "tests/support/file_size_limit.hpp"
 #include "tests/support/scratch_dir.hpp"
 
 using namespace fb::storage;
+using fb::test::mode_of;
 using fb::test::scratch_dir;
 
 namespace {
@@ -31,12 +33,6 @@ blob_writer created(const blob_files& blobs) {
 
 std::size_t file_count(const std::filesystem::path& directory) {
     return std::size_t(std::distance(std::filesystem::directory_iterator(directory), {}));
-}
-
-unsigned mode_of(const std::filesystem::path& path) {
-    struct stat info {};
-    REQUIRE(::stat(path.c_str(), &info) == 0);
-    return info.st_mode & 0777;
 }
 
 std::string read_all(const blob_files& blobs, const std::string& blob) {

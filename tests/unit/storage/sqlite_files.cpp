@@ -9,11 +9,13 @@
 
 #include "storage/open.hpp"
 #include "storage/sqlite/query.hpp"
+#include "tests/support/file_mode.hpp"
 #include "tests/support/file_size_limit.hpp"
 #include "tests/support/raw_sqlite.hpp"
 #include "tests/support/scratch_dir.hpp"
 
 using namespace fb::storage;
+using fb::test::mode_of;
 using fb::test::raw_sql;
 using fb::test::scratch_dir;
 
@@ -44,12 +46,6 @@ std::uint64_t highest_session(session_store& store) {
     const auto counters = store.load({});
     REQUIRE(counters);
     return counters->session;
-}
-
-unsigned mode_of(const std::filesystem::path& path) {
-    struct stat info {};
-    REQUIRE(::stat(path.c_str(), &info) == 0);
-    return info.st_mode & 0777;
 }
 
 } // namespace
