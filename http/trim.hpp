@@ -1,3 +1,4 @@
+// White space at the ends of a header field or a form field.
 #pragma once
 
 #include <string_view>

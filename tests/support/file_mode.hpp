@@ -1,3 +1,4 @@
+// What a test says about the rights of a file it has had made.
 #pragma once
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// For messages that people read: a test asks for the words that matter.
 #pragma once
 
 #include <string>
