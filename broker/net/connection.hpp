@@ -5,7 +5,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "broker/core/handles.hpp"
@@ -37,18 +36,22 @@ struct connection {
     std::uint32_t slot = 0;
     std::uint32_t generation = 0;
     stage at = stage::free;
-    bool read_armed = false;
-    bool write_armed = false;
+    bool read_armed = false;       // readable() is to be called when there is something to read
+    bool write_armed = false;      // flush() when there is room to write
+    bool input_ready = false;      // there is, as far as we know
+    bool input_ended = false;      // no event will tell of the end: read until it comes
     bool in_pool = false;          // a handshake step runs: the pool owns the stream
     bool read_wants_write = false; // TLS: reading goes on when the descriptor is writable
     bool write_wants_read = false; // TLS: writing goes on when it is readable
     transport stream;
-    std::optional<descriptor> watch; // readiness only: `stream` owns the descriptor
-    core::connection_handle engine;  // while serving and closing
+    core::connection_handle engine; // while serving and closing
     address_lease address;
     const listener_settings* listener = nullptr; // until the first packet is here
     core::connection_info info;                  // until it is given to the engine
     std::string partial;                         // bytes of a packet or preamble that is not complete
 };
+
+/// For readiness: names this connection, not another in the same slot.
+inline std::uint64_t key_of(const connection& c) noexcept { return std::uint64_t{c.generation} << 32 | c.slot; }
 
 } // namespace fb::net

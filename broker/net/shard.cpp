@@ -15,7 +15,6 @@
 namespace fb::net {
 namespace {
 
-constexpr int events_per_turn_max = 256;
 constexpr std::size_t inbox_bytes_high = 64 << 20;
 constexpr std::size_t message_bytes = 1024;  // what one counts beside its payload
 constexpr std::int64_t stop_grace_ms = 2000; // for peers to take our last words
@@ -33,6 +32,7 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
     , config_(config)
     , io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE)
     , timer_(io_.get_executor())
+    , connections_ready_(io_.get_executor(), readiness_.descriptor())
     , wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
     , wake_(io_.get_executor(), wake_fd_)
     , reserve_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC))
@@ -47,9 +47,7 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
 
 shard::~shard() {
     join();
-    for (connection& c : connections_) {
-        if (c.watch) c.watch->release();
-    }
+    connections_ready_.release();
     if (reserve_fd_ >= 0) ::close(reserve_fd_);
 }
 
@@ -83,6 +81,7 @@ void shard::join() {
 
 void shard::run() {
     arm_wake();
+    arm_connections();
     if (config_.shard == 0 && settings_.sys_interval_s != 0) system_due_ms_ = now().mono_ms;
     for (std::size_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
     for (work(); !over(); work()) wait();
@@ -97,6 +96,26 @@ void shard::arm_wake() {
     });
 }
 
+void shard::arm_connections() {
+    connections_ready_.async_wait(descriptor::wait_read, [this](boost::system::error_code e) {
+        if (e) return;
+        for (const readiness::event& x : readiness_.ready()) happened(x);
+        arm_connections();
+    });
+}
+
+void shard::happened(const readiness::event& e) {
+    const auto slot = static_cast<std::uint32_t>(e.key);
+    const auto generation = static_cast<std::uint32_t>(e.key >> 32);
+    connection* c = find(slot, generation);
+    if (c == nullptr) return;
+    c->input_ready |= e.readable;
+    c->input_ended |= e.ended;
+    if (e.readable && std::exchange(c->read_armed, false)) readable(*c);
+    c = find(slot, generation); // reading may have been the end of it
+    if (c != nullptr && e.writable && std::exchange(c->write_armed, false)) writable(*c);
+}
+
 /// What other shards' clients published before they were sent away (their wills among it) still has to be kept here.
 bool shard::over() const {
     if (!stopping_) return false;
@@ -104,14 +123,12 @@ bool shard::over() const {
 }
 
 void shard::wait() {
-    if (ready_.empty() && to_flush_.empty()) {
-        if (held_.empty())
-            io_.run_one();
-        else
-            io_.run_one_for(held_back); // nobody tells us when the others have caught up
-    }
-    for (int i = 0; i < events_per_turn_max && io_.poll_one() != 0; ++i) {
-    }
+    if (!ready_.empty() || !to_flush_.empty())
+        io_.poll_one();
+    else if (held_.empty())
+        io_.run_one();
+    else
+        io_.run_one_for(held_back); // nobody tells us when the others have caught up
 }
 
 void shard::work() {
@@ -124,7 +141,10 @@ void shard::work() {
         held_.clear();
     }
     for (const waiting& p : again) {
-        if (connection* c = find(p.slot, p.generation)) readable(*c);
+        connection* c = find(p.slot, p.generation);
+        if (c == nullptr) continue;
+        c->read_armed = false;
+        readable(*c);
     }
     act_on_effects();
     flush_all();
@@ -274,13 +294,10 @@ connection* shard::make_connection(transport t, address_lease address) {
     ++c.generation;
     c.stream = std::move(t);
     c.address = std::move(address);
-    c.watch.emplace(io_.get_executor());
     ++connection_count_;
     enter(c, stage::first_packet);
-    boost::system::error_code refused;
-    c.watch->assign(c.stream.fd(), refused);
-    if (!refused) return &c;
-    spdlog::error("a connection was dropped: it cannot be watched: {}", refused.message());
+    if (readiness_.add(c.stream.fd(), key_of(c))) return &c;
+    spdlog::error("a connection was dropped: it cannot be watched: {}", std::generic_category().message(errno));
     destroy(c);
     return nullptr;
 }
@@ -294,7 +311,6 @@ void shard::enter(connection& c, stage next) {
 void shard::destroy(connection& c) {
     enter(c, stage::free);
     if (c.in_pool) --in_pool_; // the pool's answer finds nobody, and the stream ends with it
-    c.watch->release();
     const std::uint32_t slot = c.slot;
     const std::uint32_t generation = c.generation;
     c = connection{};

@@ -25,6 +25,7 @@
 #include "broker/net/connection.hpp"
 #include "broker/net/handshake_pool.hpp"
 #include "broker/net/inbox.hpp"
+#include "broker/net/readiness.hpp"
 #include "broker/net/settings.hpp"
 #include "broker/net/shard_messages.hpp"
 #include "broker/net/system_topics.hpp"
@@ -79,6 +80,8 @@ class shard final : private core::crossing_port {
     // shard.cpp: the loop
     void run();
     void arm_wake();
+    void arm_connections();
+    void happened(const readiness::event& e);
     void turn();
     void wait();
     void work();
@@ -129,6 +132,8 @@ class shard final : private core::crossing_port {
     void arm_read(connection& c);
     void arm_write(connection& c);
     void readable(connection& c);
+    void writable(connection& c);
+    tls_result read(connection& c, std::span<char> room);
     void read_some(connection& c);
     void read_ended(connection& c, tls_status how);
     void wait_to_read(connection& c, tls_status how);
@@ -167,6 +172,8 @@ class shard final : private core::crossing_port {
         timer_;
     std::int64_t timer_at_ms_ = core::never;
     std::int64_t system_due_ms_ = core::never; // shard 0: $SYS
+    readiness readiness_;
+    descriptor connections_ready_; // of readiness_, which owns it
     int wake_fd_;
     descriptor wake_;
     int reserve_fd_; // given up for a moment when descriptors run out, to be able to refuse politely
@@ -193,7 +200,7 @@ class shard final : private core::crossing_port {
         std::uint32_t slot = 0;
         std::uint32_t generation = 0;
     };
-    std::vector<waiting> ready_; // stopped by the budget: goes on in the next turn
+    std::vector<waiting> ready_; // has something to read: goes on in the next turn
     std::vector<waiting> held_;  // stopped because another shard or the state store cannot keep up
     std::deque<core::connection_handle> to_flush_;
 

@@ -230,7 +230,7 @@ bool shard::identify(connection& c) {
 void shard::first_packet_ready(connection& c) {
     if (peers_.congested()) return held_.push_back({c.slot, c.generation});
     for (int i = 0; i < reads_per_turn_max; ++i) {
-        const tls_result r = c.stream.read(read_buffer_);
+        const tls_result r = read(c, read_buffer_);
         if (r.status == tls_status::want_read || r.status == tls_status::want_write) return wait_to_read(c, r.status);
         if (r.status != tls_status::ok) return gone_early(c);
         c.partial.append(read_buffer_.data(), r.bytes);
@@ -259,7 +259,7 @@ void shard::place(connection& c, std::string bytes) {
                                     : config_.shard;
     if (home == config_.shard) return serve(c, bytes);
     counters_.moved.add();
-    c.watch->release();
+    readiness_.remove(c.stream.fd());
     arrival a{std::move(c.stream), std::move(c.address), std::move(c.info), std::move(bytes)};
     destroy(c);
     peers_.post(home, std::move(a));

@@ -15,30 +15,23 @@ constexpr std::int64_t linger_ms = 1000;
 constexpr bool has_output(stage s) noexcept { return s == stage::serving || s == stage::closing; }
 } // namespace
 
+/// readable() is called when there is something to read: in the next turn if that is known already.
 void shard::arm_read(connection& c) {
-    if (c.read_armed) return;
-    c.read_armed = true;
-    c.watch->async_wait(
-        descriptor::wait_read, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-            connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
-            if (found == nullptr) return;
-            found->read_armed = false;
-            readable(*found); // after an error too: reading says what it is
-        });
+    if (std::exchange(c.read_armed, true)) return;
+    if (c.input_ready) ready_.push_back({c.slot, c.generation});
 }
 
 void shard::arm_write(connection& c) {
-    if (c.write_armed) return;
     c.write_armed = true;
-    c.watch->async_wait(
-        descriptor::wait_write, [this, slot = c.slot, generation = c.generation](boost::system::error_code e) {
-            connection* found = e == boost::asio::error::operation_aborted ? nullptr : find(slot, generation);
-            if (found == nullptr) return;
-            found->write_armed = false;
-            if (std::exchange(found->read_wants_write, false)) readable(*found);
-            found = find(slot, generation); // reading may have been the end of it
-            if (found != nullptr && has_output(found->at)) flush(*found);
-        });
+    readiness_.await_room(c.stream.fd(), key_of(c));
+}
+
+void shard::writable(connection& c) {
+    const std::uint32_t slot = c.slot;
+    const std::uint32_t generation = c.generation;
+    if (std::exchange(c.read_wants_write, false)) readable(c);
+    connection* left = find(slot, generation); // reading may have been the end of it
+    if (left != nullptr && has_output(left->at)) flush(*left);
 }
 
 void shard::readable(connection& c) {
@@ -61,17 +54,21 @@ void shard::read_some(connection& c) {
     while (c.at == stage::serving && !engine_.paused(c.engine)) {
         if (peers_.congested()) return held_.push_back({c.slot, c.generation});
         if (budget == 0) return ready_.push_back({c.slot, c.generation});
-        const tls_result r = c.stream.read(read_buffer_);
+        const tls_result r = read(c, read_buffer_);
         if (r.status != tls_status::ok) return read_ended(c, r.status);
         budget -= std::min(budget, r.bytes == 0 ? empty_read_bytes : r.bytes);
         if (r.bytes != 0) feed(c, {read_buffer_.data(), r.bytes}); // a ping of WebSocket's is no sign of life to MQTT
         if (c.stream.has_control()) to_flush_.push_back(c.engine);
-        // A short read emptied the socket: the wait finds out about more without another call.
-        if (c.at == stage::serving && r.bytes < read_buffer_.size() && !c.stream.has_pending() &&
-            !engine_.paused(c.engine)) {
+        if (c.at == stage::serving && !c.input_ready && !c.stream.has_pending() && !engine_.paused(c.engine)) {
             return arm_read(c);
         }
     }
+}
+
+tls_result shard::read(connection& c, std::span<char> room) {
+    const tls_result r = c.stream.read(room);
+    if (c.stream.drained() && !c.input_ended) c.input_ready = false;
+    return r;
 }
 
 /// Reading goes on when the descriptor is ready, or never.
@@ -123,6 +120,7 @@ void shard::flush(connection& c) {
         if (r.status == tls_status::want_write) return arm_write(c);
         if (r.status == tls_status::want_read) {
             c.write_wants_read = true;
+            c.input_ready = false; // OpenSSL has just looked
             return arm_read(c);
         }
         if (r.status != tls_status::ok) return transport_lost(c);
@@ -173,7 +171,7 @@ void shard::finish(connection& c) {
 
 void shard::discard(connection& c) {
     for (int i = 0; i < 16; ++i) {
-        const tls_result r = c.stream.read(read_buffer_);
+        const tls_result r = read(c, read_buffer_);
         if (r.status == tls_status::want_read || r.status == tls_status::want_write) return wait_to_read(c, r.status);
         if (r.status != tls_status::ok) return destroy(c);
     }

@@ -13,6 +13,7 @@ namespace fb::net {
 void shard::proxy_header_ready(connection& c) {
     const std::span<char> room(read_buffer_.data(), proxy_header_bytes_max - c.partial.size());
     const ssize_t n = ::recv(c.stream.fd(), room.data(), room.size(), MSG_PEEK);
+    if (n < 0) c.input_ready = false;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return arm_read(c);
     if (n <= 0) return destroy(c);
     const std::size_t before = c.partial.size();
@@ -36,7 +37,7 @@ void shard::upgrade_ready(connection& c) {
     if (peers_.congested()) return held_.push_back({c.slot, c.generation});
     do {
         const std::span<char> room(read_buffer_.data(), upgrade_bytes_max - c.partial.size());
-        const tls_result r = c.stream.read(room);
+        const tls_result r = read(c, room);
         if (r.status == tls_status::want_read || r.status == tls_status::want_write) return wait_to_read(c, r.status);
         if (r.status != tls_status::ok) return destroy(c);
         const std::size_t seen = c.partial.size();

@@ -76,8 +76,13 @@ void transport::send_control() {
 }
 
 tls_result transport::read_bytes(std::span<char> out) {
-    if (tls_) return tls_.read(out);
+    if (tls_) { // which reads ahead, and says only in this way how far
+        const tls_result r = tls_.read(out);
+        drained_ = r.status == tls_status::want_read;
+        return r;
+    }
     const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
+    drained_ = n < static_cast<ssize_t>(out.size());
     if (n > 0) return {tls_status::ok, static_cast<std::size_t>(n)};
     if (n == 0) return {tls_status::closed, 0};
     return from_errno(tls_status::want_read);
@@ -88,6 +93,10 @@ tls_result transport::write_bytes(std::span<const std::string_view> pieces, std:
 }
 
 tls_result transport::write_plain(std::span<const std::string_view> pieces) {
+    if (pieces.size() == 1) { // cheaper than sendmsg
+        const ssize_t n = ::send(fd_, pieces.front().data(), pieces.front().size(), MSG_NOSIGNAL);
+        return n >= 0 ? tls_result{tls_status::ok, static_cast<std::size_t>(n)} : from_errno(tls_status::want_write);
+    }
     std::array<iovec, 64> parts;
     const std::size_t count = std::min(pieces.size(), parts.size());
     for (std::size_t i = 0; i < count; ++i) parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};

@@ -36,6 +36,8 @@ class transport {
     tls_result read(std::span<char> out);
     /// As much of the pieces as goes now. `scratch` (16 KiB) is where TLS records are gathered.
     tls_result write(std::span<const std::string_view> pieces, std::span<char> scratch);
+    /// The last read() left nothing in the descriptor: what comes later is an event.
+    bool drained() const noexcept { return drained_; }
     /// More can be read without waiting for the descriptor.
     bool has_pending() const noexcept { return (tls_ && tls_.has_pending()) || (frames_ && frames_->ended()); }
     /// write() has something to do even without output.
@@ -58,6 +60,7 @@ class transport {
     tls_result write_tls(std::span<const std::string_view> pieces, std::span<char> scratch);
 
     int fd_ = -1;
+    bool drained_ = false;
     tls_session tls_;
     std::unique_ptr<websocket_frames> frames_;
 };
