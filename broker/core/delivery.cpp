@@ -102,7 +102,24 @@ void engine::start_delivery(connection& c, session& s, delivery& d, bool row_is_
             return wait_for_commit(s);
         }
     }
+    if (const std::uint64_t serial = serial_before(s, d); serial != 0) {
+        d.held = true;
+        d.commit_serial = serial; // on_committed() comes for the one before
+        return;
+    }
     append_publish(c, d);
+}
+
+/// In a session that is not stored any more: the commit that an earlier QoS 2 PUBLISH waits for, since the session was;
+/// else 0.
+std::uint64_t engine::serial_before(const session& s, const delivery& d) {
+    if (s.durable() || d.quality != proto::qos::exactly_once) return 0;
+    const auto& inflight = s.out->inflight; // `d` is the last
+    const auto waits = std::find_if(inflight.rbegin() + 1, inflight.rend(), [](const delivery& x) {
+        return rule<"v5[MQTT-4.6.0-5]", "v5[MQTT-4.6.0-6]", "v311[MQTT-4.6.0-5]", "v311[MQTT-4.6.0-6]">(
+            x.held && x.phase == delivery_phase::sent);
+    });
+    return waits == inflight.rend() ? 0 : waits->commit_serial;
 }
 
 void engine::persist_row(const session& s, const delivery& d, bool urgent) {

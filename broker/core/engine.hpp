@@ -327,6 +327,7 @@ class engine {
     void pump(session& s);
     bool window_open(const connection& c, const outgoing& o) const;
     void start_delivery(connection& c, session& s, delivery& d, bool row_is_new, bool urgent);
+    static std::uint64_t serial_before(const session& s, const delivery& d);
     void persist_row(const session& s, const delivery& d, bool urgent);
     bool fits(const connection& c, const delivery& d) const;
     proto::publish_head head_of(const delivery& d) const;

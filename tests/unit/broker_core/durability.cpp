@@ -111,6 +111,19 @@ TEST_CASE("QoS 2 waits for a commit before PUBREC, PUBLISH, PUBREL and PUBCOMP")
     });
 }
 
+TEST_CASE("v5[MQTT-4.6.0-6] v311[MQTT-4.6.0-6] QoS 2 does not overtake in a session no longer stored") {
+    broker b;
+    auto& s = b.client("s").resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
+    auto& p = b.client("p").connect().expect("CONNACK 00");
+    b.hold_commits();
+    p.publish("a", "x", 2);
+    s.cut().resume(0).expect("CONNACK 00 present");
+    p.publish("a", "y", 2);
+    s.expect_nothing();
+    b.release_commits();
+    s.expect("PUBLISH a 'x' q2 #1").expect("PUBLISH a 'y' q2 #2").expect_nothing();
+}
+
 TEST_CASE("a QoS 2 PUBLISH that comes again before its commit is acknowledged after it") {
     broker b;
     absent(b);
