@@ -10,7 +10,8 @@
 // (h) A message of a shared subscription goes to any one member. QoS 1 moves to another when its session ends.
 // (i) A session whose making, replacing or ending was not yet known to be stored in a power cut may be the old one, the
 //     new one or none: `unknown` until its client starts clean.
-// (j) Wills that a power cut may have swallowed, or may repeat, may come whenever.
+// (j) Wills that a power cut may have swallowed, or may repeat, may come whenever; so may one of a CONNECT that a power
+//     cut left without CONNACK.
 // (k) Retained messages published by the subscriber itself may come to a no-local subscription.
 // (l) Where overlapping subscriptions differ in retain-as-published, either flag is right.
 // (m) What a client published itself before a SUBSCRIBE and was not sent yet may be matched by it as well.
@@ -18,6 +19,7 @@
 // (o) The retained messages for a subscription come when the client has room; one that is replaced meanwhile may come
 //     in either state, or not (then the new one came as it was published).
 // (p) A message of a shared subscription that was queued before a power cut ends with that member's session.
+// (q) A retained QoS 2 message that is sent again was stored by any of the attempts.
 // Less is accepted than the standard allows in one place: overlapping subscriptions get one merged copy.
 #include "tests/sim/model.hpp"
 
@@ -136,6 +138,7 @@ void model::finish(int client, std::uint16_t id, bool refused) {
 void model::disconnected(int client, bool will_goes, std::optional<std::uint32_t> expiry_s) {
     session& s = of(client);
     if (!s.online) { // before CONNACK: (i)
+        if (s.connecting && s.connecting->will) cancelled_wills_.emplace_back(client, *s.connecting->will);
         s.connecting.reset();
         if (s.is == session::unknown) s.stored = false;
         return;
@@ -205,8 +208,10 @@ void model::acknowledged(int number, bool said_nobody) {
     p.maybe_lost = false;
     if (!p.retain) return;
     auto& since = retained_since_[p.topic];
+    // Nothing older may come back. (q): what came between the attempts may.
+    const auto first = std::find(since.begin(), since.end(), number);
     const auto last = std::find(since.rbegin(), since.rend(), number);
-    if (last != since.rend()) since.erase(since.begin(), last.base() - 1); // nothing older may come back
+    if (last != since.rend()) since.erase(since.begin(), p.qos == 2 ? first : last.base() - 1);
 }
 
 // --- the world ---

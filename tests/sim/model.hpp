@@ -63,30 +63,6 @@ struct form {
     friend bool operator==(const form&, const form&) = default;
 };
 
-/// One publication on its way to one session, or to one member of a group.
-struct copy {
-    int publication = 0;
-    int client = -1;              // of a group: who had it last; -1: nobody
-    std::string group;            // the filter of a shared subscription
-    std::vector<form> forms;      // one of them
-    bool of_retained = false;     // sent because of a SUBSCRIBE
-    bool must = false;            // or it is a divergence at the end
-    bool was_must = false;        // when it was made
-    bool seen = false;            // by the client
-    int connection = 0;           // in which it was seen last
-    int qos = 0;                  // as it was seen
-    bool finished = false;        // the client acknowledged it: PUBACK or PUBREC
-    bool refused = false;         // with a PUBREC
-    bool finish_stored = false;   // and the broker has stored that
-    bool maybe_sent = false;      // though not seen: DUP is right
-    bool after_power_cut = false; // it was queued before one: (p)
-    bool maybe_again = false;     // (e)
-    bool maybe_late = false;      // (g)
-    bool abandoned = false;       // (h)
-};
-
-inline constexpr int dead = -2; // copy::client when its session has ended
-
 struct arrival {
     std::string topic;
     std::string payload;
@@ -96,6 +72,34 @@ struct arrival {
     bool version5 = true;
     std::optional<std::uint32_t> expiry_s;
 };
+
+/// What became of a copy that a client was sent.
+struct sight {
+    bool seen = false;          // by the client
+    int connection = 0;         // in which it was seen last
+    arrival as{};               // how it came first
+    bool finished = false;      // the client acknowledged it: PUBACK or PUBREC
+    bool refused = false;       // with a PUBREC
+    bool finish_stored = false; // and the broker has stored that
+    bool maybe_again = false;   // (e)
+    bool abandoned = false;     // (h)
+};
+
+/// One publication on its way to one session, or to one member of a group.
+struct copy : sight {
+    int publication = 0;
+    int client = -1;              // of a group: who had it last; -1: nobody
+    std::string group;            // the filter of a shared subscription
+    std::vector<form> forms;      // one of them
+    bool of_retained = false;     // sent because of a SUBSCRIBE
+    bool must = false;            // or it is a divergence at the end
+    bool was_must = false;        // when it was made
+    bool maybe_sent = false;      // though not seen: DUP is right
+    bool after_power_cut = false; // it was queued before one: (p)
+    bool maybe_late = false;      // (g)
+};
+
+inline constexpr int dead = -2; // copy::client when its session has ended
 
 /// A QoS 1 or 2 message that the client has not finished.
 struct handling {
@@ -215,6 +219,7 @@ class model {
     bool looks_right(int client, const copy& c, const arrival& a) const;
     bool may_come(int client, const copy& c, const arrival& a) const;
     copy* find_copy(int client, const arrival& a);
+    copy* mistaken_copy(int client, const arrival& a);
     copy* stray_copy(int client, const arrival& a);
     bool came_again(int client, const arrival& a);
     void check_window(int client) const;

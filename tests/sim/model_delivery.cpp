@@ -1,5 +1,6 @@
 // The model's publications: to whom each is owed and how it must look, and whether what came was owed.
 #include <algorithm>
+#include <utility>
 
 #include "tests/sim/model.hpp"
 
@@ -69,7 +70,7 @@ void model::store_retained(const publication& p, bool again) {
     const bool sure = !lenient_ && !(again && (p.qos == 2 || p.expiry_s != 0));
     if (sure) now.clear();
     add_once(now, p.number);
-    since.push_back(p.number);
+    if (since.back() != p.number) since.push_back(p.number);
     for (copy& c : copies_)
         if (c.of_retained && of(c).topic == p.topic) c.must = false; // (o)
     for (int i = 0; i < client_count; ++i) {
@@ -179,7 +180,7 @@ void model::add_copy(copy c, publication& p, bool again) {
             e.must = e.was_must && c.must && kept; // else the first may have been lost at QoS 0
         }
         const bool once = shards_ == 1 && c.group.empty(); // a member's session may be gone with the power
-        if (once && (!e.seen || e.qos == 2)) return;
+        if (once && (!e.seen || e.as.how.qos == 2)) return;
         c.must = false; // (f)
     }
     if (p.qos == 2 && !met) c.must = false;
@@ -194,15 +195,13 @@ void model::arrived(int client, const arrival& a) {
     if (!s.online) throw divergence{"CONNACK first", "PUBLISH '" + a.payload + "'"};
     if (a.how.qos > 0 && came_again(client, a)) return;
     copy* c = find_copy(client, a);
+    if (c == nullptr) c = mistaken_copy(client, a);
     if (c == nullptr) c = stray_copy(client, a);
     if (c == nullptr) throw divergence{known_of(client, a), "PUBLISH " + a.topic + " '" + a.payload + "'"};
     check_expiry(client, *c, a);
     check_order(client, *c, a);
-    c->seen = true;
     c->client = client;
-    c->connection = s.connection;
-    c->qos = a.how.qos;
-    c->finished = c->refused = c->finish_stored = c->maybe_again = c->abandoned = false;
+    static_cast<sight&>(*c) = {.seen = true, .connection = s.connection, .as = a};
     if (a.how.qos == 0) return;
     s.handlings.push_back({a.id, static_cast<int>(c - copies_.data()), a.how.qos, handling::publish_came, true});
     check_window(client);
@@ -233,7 +232,8 @@ bool model::came_again(int client, const arrival& a) {
     const auto h = std::find_if(s.handlings.begin(), s.handlings.end(), [&](const auto& x) { return x.id == a.id; });
     if (h == s.handlings.end()) return false;
     copy* c = h->copy < 0 ? nullptr : &copies_[static_cast<std::size_t>(h->copy)];
-    const bool same = c != nullptr && of(*c).payload == a.payload && of(*c).topic == a.topic && c->qos == a.how.qos;
+    const bool same =
+        c != nullptr && of(*c).payload == a.payload && of(*c).topic == a.topic && c->as.how.qos == a.how.qos;
     if (!same || h->counts || !a.dup || (h->at != handling::publish_came && !s.lossy)) {
         throw divergence{"id #" + std::to_string(a.id) + " to be in use" + (c ? " for '" + of(*c).payload + "'" : ""),
                          "PUBLISH " + a.topic + " '" + a.payload + "'" + (a.dup ? " dup" : "")};
@@ -266,7 +266,7 @@ bool model::may_come(int client, const copy& c, const arrival& a) const {
         if (a.dup) return c.maybe_sent || of(c).attempts > 1; // of two copies one cannot tell which it is
         return !expired(of(c)) || c.maybe_late || c.maybe_sent;
     }
-    if (c.abandoned && c.qos == 1) return true; // (h)
+    if (c.abandoned && c.as.how.qos == 1) return true; // (h)
     if (a.how.qos == 0) return false;
     if (a.how.qos == 2) return c.maybe_again && c.refused && a.dup; // that the client refused it was lost
     if (c.maybe_again) return true;
@@ -284,8 +284,27 @@ copy* model::find_copy(int client, const arrival& a) {
     }
     if (found == nullptr || !found->of_retained) return found;
     for (copy& c : copies_) // the two look the same: either may be the one
-        if (&c != found && !c.seen && c.client == client && may_come(client, c, a)) c.must = false;
+        if (&c != found && !c.seen && c.client == client && may_come(client, c, a)) c.must = c.was_must = false;
     return found;
+}
+
+/// Of several that look the same an earlier one may have been taken for this: then they change places.
+copy* model::mistaken_copy(int client, const arrival& a) {
+    for (copy& c : copies_) {
+        if (!c.seen || c.client == dead) continue;
+        copy unseen = c;
+        static_cast<sight&>(unseen) = {};
+        if (!may_come(client, unseen, a)) continue;
+        for (copy& real : copies_) {
+            if (real.seen || real.client == dead || !looks_right(c.client, real, c.as)) continue;
+            for (handling& h : of(c.client).handlings)
+                if (h.copy == &c - copies_.data()) h.copy = static_cast<int>(&real - copies_.data());
+            real.client = c.client;
+            static_cast<sight&>(real) = std::exchange(static_cast<sight&>(c), {});
+            return &c;
+        }
+    }
+    return nullptr;
 }
 
 /// (j)
