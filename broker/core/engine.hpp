@@ -300,8 +300,7 @@ class engine {
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
     std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
                         bool own_too);
-    bool merge_without_no_local(const session& s, delivery& d) const;
-    void add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const;
+    void add_subscription_ids(const session& s, delivery& d) const;
     std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
                                 const ack_token& token);
     durability durability_of(std::string_view topic) const;

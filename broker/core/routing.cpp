@@ -105,9 +105,13 @@ bool engine::deliver_own(const message_ptr& m, const match_list& list, bool live
     return stored;
 }
 
-bool engine::deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only) {
-    session* s = find(e.session);
+bool engine::deliver_entry(const message_ptr& m, const match_list& list, const match_entry& entry, bool live_only) {
+    session* s = find(entry.session);
     if (s == nullptr || (live_only && !s->online())) return false;
+    const bool own = rule<"v5[MQTT-3.8.3-3]">(entry.some_no_local && m->publisher() == s->publisher);
+    const match_entry* without_no_local = own ? list.own_entry(entry.session) : nullptr;
+    if (own && without_no_local == nullptr) return false;
+    const match_entry& e = own ? *without_no_local : entry;
     delivery d;
     d.message = m;
     d.quality = rule<"v5[MQTT-3.8.4-8]", "v5[MQTT-3.3.4-2]", "v311[MQTT-3.8.4-6]", "v311[MQTT-3.3.5-1]">(
@@ -116,9 +120,6 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
         m->retain() && e.retain_as_published);
     d.live_only = live_only;
     if (e.id_count != 0) d.ids = {list.ids, e.first_id, e.id_count};
-    if (rule<"v5[MQTT-3.8.3-3]">(e.some_no_local && m->publisher() == s->publisher)) {
-        if (e.no_local || !merge_without_no_local(*s, d)) return false;
-    }
     if (rule<"v5[MQTT-4.5.0-1]", "v311[MQTT-4.5.0-1]", "v311[MQTT-3.1.2-5]">(d.quality == proto::qos::at_most_once)) {
         deliver_at_most_once(*s, std::move(d));
         return false;
@@ -126,29 +127,11 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
     return enqueue(*s, std::move(d), live_only ? durability::none : durability_of(m->topic()));
 }
 
-/// The publisher's own copy where only some of its matching subscriptions say no-local: the others, merged.
-bool engine::merge_without_no_local(const session& s, delivery& d) const {
-    bool any = false;
-    proto::qos best = proto::qos::at_most_once;
-    d.retain = false;
-    for (const subscription& sub : s.subscriptions) {
-        if (rule<"v5[MQTT-3.8.3-3]">(sub.options.no_local) || !proto::topic_matches(sub.filter, d.message->topic()))
-            continue;
-        any = true;
-        best = std::max(best, sub.options.maximum_qos);
-        d.retain |= d.message->retain() && sub.options.retain_as_published;
-    }
-    d.quality = proto::min(d.message->quality(), best);
-    add_subscription_ids(s, d, true);
-    return any;
-}
-
 /// The identifiers of the session's own matching subscriptions, for what does not come from the index.
-void engine::add_subscription_ids(const session& s, delivery& d, bool skip_no_local) const {
+void engine::add_subscription_ids(const session& s, delivery& d) const {
     auto ids = boost::intrusive_ptr<id_list>(new id_list);
     for (const subscription& sub : s.subscriptions) {
-        if (sub.id == 0 || (skip_no_local && sub.options.no_local)) continue;
-        if (proto::topic_matches(sub.filter, d.message->topic())) ids->ids.push_back(sub.id);
+        if (sub.id != 0 && proto::topic_matches(sub.filter, d.message->topic())) ids->ids.push_back(sub.id);
     }
     const auto count = static_cast<std::uint32_t>(ids->ids.size());
     d.ids = count != 0 ? id_range{ids, 0, count} : id_range{};
@@ -197,7 +180,7 @@ void engine::deliver(const direct_delivery& d, const instant& now) {
             delivery one;
             one.message = m;
             one.live_only = true;
-            add_subscription_ids(*s, one, false);
+            add_subscription_ids(*s, one);
             return deliver_at_most_once(*s, std::move(one));
         }
     }

@@ -25,12 +25,11 @@ bool wild_in_two_levels(std::string_view filter) noexcept {
     return two_levels(filter).find_first_of("+#") != std::string_view::npos;
 }
 
-void merge(match_list& list, std::vector<std::uint32_t>& ids, const subscriber& s) {
-    if (!list.entries.empty() && list.entries.back().session == s.session) {
-        match_entry& e = list.entries.back();
+void merge(std::vector<match_entry>& entries, std::vector<std::uint32_t>& ids, const subscriber& s) {
+    if (!entries.empty() && entries.back().session == s.session) {
+        match_entry& e = entries.back();
         e.quality = rule<"v5[MQTT-3.3.4-2]", "v311[MQTT-3.3.5-1]">(std::max(e.quality, s.options.maximum_qos));
         e.retain_as_published |= s.options.retain_as_published;
-        e.no_local &= s.options.no_local;
         e.some_no_local |= s.options.no_local;
         e.durable |= s.durable;
     } else {
@@ -38,14 +37,14 @@ void merge(match_list& list, std::vector<std::uint32_t>& ids, const subscriber& 
         e.session = s.session;
         e.quality = s.options.maximum_qos;
         e.retain_as_published = s.options.retain_as_published;
-        e.no_local = e.some_no_local = s.options.no_local;
+        e.some_no_local = s.options.no_local;
         e.durable = s.durable;
         e.first_id = static_cast<std::uint32_t>(ids.size());
-        list.entries.push_back(e);
+        entries.push_back(e);
     }
     if (rule<"v5[MQTT-3.3.4-3]", "v5[MQTT-3.3.4-4]">(s.subscription_id != 0)) { // all of them
         ids.push_back(s.subscription_id);
-        ++list.entries.back().id_count;
+        ++entries.back().id_count;
     }
 }
 
@@ -280,14 +279,21 @@ match_list_ptr routing_index::match(std::string_view topic) const {
     });
     list->entries.reserve(found.plain.size());
     auto ids = boost::intrusive_ptr<id_list>(new id_list);
-    for (const subscriber* s : found.plain) merge(*list, ids->ids, *s);
+    for (const subscriber* s : found.plain) merge(list->entries, ids->ids, *s);
+    auto e = list->entries.begin();
+    for (const subscriber* s : found.plain) { // in the order of the entries
+        while (e->session != s->session) ++e;
+        if (e->some_no_local && !s->options.no_local) merge(list->own, ids->ids, *s);
+    }
     if (!ids->ids.empty()) list->ids = std::move(ids);
     for (share_group* g : found.shared) list->shares.push_back({g, g->members});
     return list;
 }
 
 /// What a list counts in the cache.
-std::size_t match_cache::weight(const match_list& list) noexcept { return list.entries.size() + list.shares.size(); }
+std::size_t match_cache::weight(const match_list& list) noexcept {
+    return list.entries.size() + list.own.size() + list.shares.size();
+}
 
 const match_list_ptr& match_cache::lookup(std::string_view topic) {
     const std::uint64_t version = index_.version(topic); // read before matching: invariant (3)

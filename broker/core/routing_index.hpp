@@ -10,6 +10,7 @@
 //     before matching is right as long as the version stays.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -42,8 +43,7 @@ struct match_entry {
     session_handle session;
     proto::qos quality = proto::qos::at_most_once;
     bool retain_as_published = false;
-    bool no_local = false;      // every matching subscription says so
-    bool some_no_local = false; // some do: the publisher itself needs a closer look
+    bool some_no_local = false; // of the matching subscriptions: for the publisher itself own_entry() counts
     bool durable = false;
     std::uint32_t first_id = 0; // into match_list::ids
     std::uint32_t id_count = 0;
@@ -57,8 +57,15 @@ struct match_share {
 
 struct match_list : boost::intrusive_ref_counter<match_list, boost::thread_safe_counter> {
     std::vector<match_entry> entries;
+    std::vector<match_entry> own; // of sessions with both kinds: merged without no-local, for what they publish
     std::vector<match_share> shares;
     id_list_ptr ids; // null: none of the entries has any
+
+    /// Null: every matching subscription says no-local.
+    const match_entry* own_entry(const session_handle& who) const noexcept {
+        const auto at = std::find_if(own.begin(), own.end(), [&](const match_entry& e) { return e.session == who; });
+        return at == own.end() ? nullptr : &*at;
+    }
 };
 using match_list_ptr = boost::intrusive_ptr<const match_list>;
 

@@ -47,14 +47,14 @@ using model = std::map<std::pair<std::string, session_handle>, subscriber>;
 void check_against(const model& subscriptions, const match_list& list, std::string_view topic) {
     std::map<session_handle, match_entry> expected;
     std::map<session_handle, std::vector<std::uint32_t>> ids;
+    std::map<session_handle, proto::qos> own_quality; // without no-local
     for (const auto& [key, s] : subscriptions) {
         if (!proto::topic_matches(key.first, topic)) continue;
-        const bool is_new = !expected.contains(s.session);
         match_entry& e = expected[s.session];
         e.quality = std::max(e.quality, s.options.maximum_qos);
         e.retain_as_published |= s.options.retain_as_published;
-        e.no_local = (is_new || e.no_local) && s.options.no_local;
         e.some_no_local |= s.options.no_local;
+        if (!s.options.no_local) own_quality[s.session] = std::max(own_quality[s.session], s.options.maximum_qos);
         e.durable |= s.durable;
         if (s.subscription_id != 0) ids[s.session].push_back(s.subscription_id);
     }
@@ -66,8 +66,10 @@ void check_against(const model& subscriptions, const match_list& list, std::stri
         const match_entry& x = expected[e.session];
         CHECK(e.quality == x.quality);
         CHECK(e.retain_as_published == x.retain_as_published);
-        CHECK(e.no_local == x.no_local);
         CHECK(e.some_no_local == x.some_no_local);
+        const match_entry* own = list.own_entry(e.session);
+        REQUIRE((own != nullptr) == (e.some_no_local && own_quality.contains(e.session)));
+        if (own != nullptr) CHECK(own->quality == own_quality[e.session]);
         CHECK(e.durable == x.durable);
         std::vector<std::uint32_t> found;
         for (std::uint32_t i = 0; i < e.id_count; ++i) found.push_back(list.ids->ids.at(e.first_id + i));

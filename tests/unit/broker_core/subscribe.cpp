@@ -88,6 +88,18 @@ TEST_CASE("v5[MQTT-3.8.3-3] of overlapping subscriptions only those without no-l
     c.publish("a/b", "own", 1).expect("PUBLISH a/b 'own' q0 subs=2").expect("PUBACK #3").expect_nothing();
 }
 
+TEST_CASE("v5[MQTT-3.8.4-4] replacing a subscription by one with no-local loses nothing the client published before") {
+    broker_setup four;
+    four.shards = 4;
+    broker b(four);
+    auto& c = b.client("c").connect().expect("CONNACK 00");
+    c.subscribe("+", 2, no_local(), 1).expect("SUBACK #1 02").subscribe("a", 1, {}, 2).expect("SUBACK #2 01");
+    b.hold_crossings();
+    c.publish("a", "own", 2, retain).subscribe("a", 1, no_local(), 2);
+    b.release_crossings();
+    c.expect("PUBREC #3").expect("SUBACK #4 01").expect("PUBLISH a 'own' q1 #1 subs=2");
+}
+
 TEST_CASE("v5[MQTT-3.10.4-1] v5[MQTT-3.10.4-2] v5[MQTT-3.10.4-4] v5[MQTT-3.10.4-5] v5[MQTT-3.10.4-6] v5[MQTT-3.11.3-1] "
           "v311[MQTT-3.10.4-1] "
           "v311[MQTT-3.10.4-2] v311[MQTT-3.10.4-4] v311[MQTT-3.10.4-5] UNSUBSCRIBE ends what is spelled alike") {
