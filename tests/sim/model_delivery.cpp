@@ -70,12 +70,13 @@ void model::store_retained(const publication& p, bool again) {
     const bool sure = !lenient_ && !(again && (p.qos == 2 || p.expiry_s != 0));
     if (sure) now.clear();
     add_once(now, p.number);
-    if (since.back() != p.number) since.push_back(p.number);
+    since.push_back(p.number);
     for (copy& c : copies_)
         if (c.of_retained && of(c).topic == p.topic) c.must = false; // (o)
     for (int i = 0; i < client_count; ++i) {
         for (const auto& [filter, sub] : at(i).replaying)
-            if (matches(filter, p.topic) && !p.payload.empty()) copies_.push_back(retained_copy(i, sub, p));
+            if (matches(filter, p.topic) && !p.payload.empty() && !(sub.no_local && p.publisher == i))
+                copies_.push_back(retained_copy(i, sub, p));
     }
 }
 
@@ -98,10 +99,10 @@ void model::send_retained(int client, const std::string& filter, const subscript
             if (number < 0) continue;
             const publication& p = published(number);
             if (p.payload.empty() || (expired(p) && p.attempts == 1)) continue;
+            if (s.no_local && p.publisher == client) continue;
             copy c = retained_copy(client, s, p);
-            const bool own = s.no_local && p.publisher == client; // (k)
             const bool again = p.attempts > 1 && p.expiry_s != 0; // which of them is stored?
-            c.must = sure && may_be.size() == 1 && !own && !again && !lenient_ && !expired(p);
+            c.must = sure && may_be.size() == 1 && !again && !lenient_ && !expired(p);
             copies_.push_back(c);
         }
     }

@@ -57,6 +57,7 @@ class player {
 
     // --- what comes ---
     void take_packets();
+    bool was_closed() { return (served_ || connecting_) && !line().online(); }
     /// With nothing held back, everything must have been answered and delivered.
     void check_quiet() const;
     void power_cut();

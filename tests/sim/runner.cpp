@@ -74,6 +74,8 @@ class runner {
     void take_packets() {
         for (std::size_t before = 0; before != world_.story.size();) {
             before = world_.story.size();
+            for (auto& p : players_) // the end of one may be why another is sent something
+                if (p->was_closed()) p->take_packets();
             for (auto& p : players_) p->take_packets();
         }
     }
