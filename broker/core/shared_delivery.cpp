@@ -84,7 +84,8 @@ engine::share_result engine::take_share(const share_routed& r) {
     d.quality = rule<"v5[MQTT-4.8.2-3]">(proto::min(r.message->quality(), r.member->options.maximum_qos));
     d.retain = r.message->retain() && r.member->options.retain_as_published;
     d.live_only = r.live_only;
-    if (r.member->ids) d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
+    if (rule<"v5[MQTT-3.3.4-5]">(r.member->ids != nullptr))
+        d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
     const bool once = d.quality == proto::qos::at_most_once;
     if (!once && queue_full(out_of(*s), *r.message)) return share_result::refused;
     bool stored = false;

@@ -17,7 +17,7 @@ import tempfile
 
 import survivors
 
-PROGRAMS = ("unit_proto", "unit_broker_core")
+PROGRAMS = ("unit_proto", "unit_broker_core", "unit_broker_net")
 PATIENCE_S = 120
 MUTANTS_OF = {"0": ("1", "always"), "1": ("0", "never"), "x": ("x", "another value")}
 

@@ -17,6 +17,7 @@ RULES = [
     rules_structure.no_clock, rules_structure.no_asio,
     rules_text.leftovers, rules_text.disabled, rules_text.commented_out, rules_text.white_space, rules_text.secrets,
     rules_text.statement_ids, rules_text.documents,
+    rules_conformance.conformance, rules_conformance.conformance_table,
     rules_size.file_length, rules_size.function_length, rules_size.header_opening,
 ]
 

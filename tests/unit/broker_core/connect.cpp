@@ -31,6 +31,9 @@ TEST_CASE("v5[MQTT-3.1.0-1] v311[MQTT-3.1.0-1] a first packet that is not CONNEC
     b.client("c").open().ping().expect_closed(close_cause::refused);
     b.client("d").open().send_bytes("\x30").expect_closed(close_cause::refused); // its first byte says so
     b.client("e").open().send_bytes("GET").expect_closed(close_cause::refused);
+    // Though the rest of it is a CONNECT.
+    for (const char* body : {"<MQTT>05 02 0000 [] <c>", "<MQTT>04 02 0000 <c>"})
+        b.client("c").open().send_bytes(packet_bytes(0x30, render(body))).expect_closed(close_cause::refused);
 }
 
 TEST_CASE("v5[MQTT-3.1.0-2] v311[MQTT-3.1.0-2] a second CONNECT is a protocol error") {
@@ -56,6 +59,10 @@ TEST_CASE("v5[MQTT-4.12.0-7] AUTH without an authentication method in CONNECT is
         .send(proto::auth{})
         .expect("DISCONNECT 82")
         .expect_closed(close_cause::protocol_violation);
+    proto::auth a;
+    a.reason = proto::reason_code::reauthenticate;
+    a.properties.authentication_method = "SCRAM-SHA-256";
+    b.client("c").connect().expect("CONNACK 00").send(a).expect("DISCONNECT 82");
 }
 
 TEST_CASE("v5[MQTT-4.12.0-1] an authentication method that is not offered is refused") {
@@ -78,6 +85,8 @@ TEST_CASE("v5[MQTT-3.1.2-2] v311[MQTT-3.1.2-2] an unknown protocol level is answ
         .send_bytes(packet_bytes(0x10, render("<MQIsdp>03 02 0000 <c>")))
         .expect("CONNACK 84")
         .expect_closed(close_cause::refused);
+    b.client("five").connect().expect("CONNACK 00");
+    b.client_v311("three").connect().expect("CONNACK 00");
 }
 
 TEST_CASE("v5[MQTT-3.1.3-6] v5[MQTT-3.1.3-7] v5[MQTT-3.2.2-16] an empty client id gets one assigned, which stays on "
@@ -92,7 +101,9 @@ TEST_CASE("v5[MQTT-3.1.3-6] v5[MQTT-3.1.3-7] v5[MQTT-3.2.2-16] an empty client i
     const std::string id(*k.properties.assigned_client_identifier);
     CHECK(core::home_shard(id, 4) == c.shard());
     c.cut();
-    b.client(id).connect(persistent()).expect("CONNACK 00 present");
+    const auto own = b.client(id).connect(persistent()).take_as<proto::connack>(keep);
+    CHECK(own.session_present);
+    CHECK_FALSE(own.properties.assigned_client_identifier.has_value());
 }
 
 TEST_CASE(
@@ -100,6 +111,9 @@ TEST_CASE(
     broker b;
     auto& c = b.client_v311("");
     c.connect().expect("CONNACK 00");
+    b.client_v311("another").named("").connect().expect("CONNACK 00");
+    CHECK(b.session_count() == 2);
+    c.ping().expect("PINGRESP");
     c.open().connect(persistent()).expect("CONNACK 85").expect_closed(close_cause::refused);
 }
 
@@ -155,8 +169,8 @@ TEST_CASE("taking over a session that was not to outlive its connection begins a
     CHECK(b.session_count() == 1);
 }
 
-TEST_CASE(
-    "v5[MQTT-3.1.2-4] v5[MQTT-3.2.2-2] v311[MQTT-3.1.2-6] v311[MQTT-3.2.2-1] a clean start discards the session") {
+TEST_CASE("v5[MQTT-3.1.2-4] v5[MQTT-3.1.4-4] v5[MQTT-3.2.2-2] v311[MQTT-3.1.2-6] v311[MQTT-3.1.4-3] v311[MQTT-3.2.2-1] "
+          "a clean start discards the session") {
     fail_at_every_step({}, [](broker& b) {
         auto& c = b.client("c");
         c.connect(persistent()).expect("CONNACK 00").subscribe("a").expect("SUBACK #1 02").cut();

@@ -46,8 +46,8 @@ TEST_CASE("v5[MQTT-4.3.3-4] v5[MQTT-4.3.3-8] v5[MQTT-4.3.3-11] v311[MQTT-4.3.3-1
     }
 }
 
-TEST_CASE(
-    "v5[MQTT-4.3.3-10] v311[MQTT-4.3.3-2] a QoS 2 PUBLISH that comes again is acknowledged and not delivered again") {
+TEST_CASE("v5[MQTT-4.3.3-10] v5[MQTT-4.3.3-12] v311[MQTT-4.3.3-2] a QoS 2 PUBLISH that comes again is acknowledged and "
+          "not delivered again") {
     fail_at_every_step({}, [](broker& b) {
         auto& s = b.client("s");
         auto& p = b.client("p");
@@ -60,7 +60,7 @@ TEST_CASE(
         s.expect("PUBLISH a 'x' q0").expect_nothing();
         p.pubrel(1).expect("PUBCOMP #1");
         again.dup = false;
-        p.publish("a", "y", 2, again).expect("PUBREC #1"); // v5[MQTT-4.3.3-12]: something new
+        p.publish("a", "y", 2, again).expect("PUBREC #1"); // something new
         s.expect("PUBLISH a 'y' q0");
     });
 }
@@ -118,7 +118,7 @@ TEST_CASE("v5[MQTT-3.3.4-9] no more than the client's Receive Maximum is in flig
         p.publish("a", "zero");
         s.expect("PUBLISH a '1' q2 #1").expect("PUBLISH a '2' q2 #2").expect("PUBLISH a 'zero' q0").expect_nothing();
         s.pubrec(1).expect("PUBREL #1").expect_nothing().pubcomp(1).expect("PUBLISH a '3' q2 #3").expect_nothing();
-        s.pubrec(2, reason_code::unspecified_error).expect("PUBLISH a '4' q2 #4").expect_nothing(); // v5[MQTT-4.4.0-2]
+        s.pubrec(2, reason_code::unspecified_error).expect("PUBLISH a '4' q2 #4").expect_nothing();
     });
 }
 
@@ -183,7 +183,8 @@ TEST_CASE("QoS 2 publications that wait for their commit take one place of the R
     c.expect("PUBREC #1 10").expect("PUBREC #2 10").expect("PUBREC #3 10").expect("PUBREC #4 10").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-2.2.1-4] v311[MQTT-2.3.1-4] packet ids go round and pass over those still in use") {
+TEST_CASE("v5[MQTT-2.2.1-4] v5[MQTT-4.3.2-1] v311[MQTT-2.3.1-4] v311[MQTT-4.3.2-1] packet ids go round and pass over "
+          "those still in use") {
     broker b;
     auto& s = b.client("s");
     auto& p = b.client("p");

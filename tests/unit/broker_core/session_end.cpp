@@ -36,6 +36,9 @@ TEST_CASE("v5[MQTT-3.1.2-7] v5[MQTT-3.1.2-8] v5[MQTT-3.1.2-14] v311[MQTT-3.1.2-8
         w.expect("PUBLISH w 'gone' q0").expect_nothing();
         b.client_v311("old").connect(with_will()).expect("CONNACK 00").cut();
         w.expect("PUBLISH w 'gone' q0").expect_nothing();
+        b.client("plain").connect().expect("CONNACK 00").cut();
+        b.client("late").connect().expect("CONNACK 00").subscribe("w", 0).expect("SUBACK #1 00").expect_nothing();
+        if (!b.muted()) CHECK(b.total(&core::counters::wills_published) == 2);
     });
 }
 
@@ -115,7 +118,8 @@ TEST_CASE("v5[MQTT-3.1.2-15] v311[MQTT-3.1.2-17] a retained will is kept for lat
         .expect("SUBACK #1 00");
 }
 
-TEST_CASE("v5[MQTT-3.1.2-23] v311[MQTT-3.1.2-5] a session and its queue last as long as its expiry") {
+TEST_CASE("v5[MQTT-3.1.2-23] v5[MQTT-4.1.0-2] v5[MQTT-4.5.0-1] v311[MQTT-3.1.2-5] v311[MQTT-4.5.0-1] a session and its "
+          "queue last as long as its expiry") {
     fail_at_every_step({}, [](broker& b) {
         auto& c = b.client("c");
         c.resume(100).expect("CONNACK 00").subscribe("a", 1).expect("SUBACK #1 01").cut();
@@ -172,4 +176,15 @@ TEST_CASE("clients that come and go leave no deadlines behind") {
         b.after_ms(b.engine().next_deadline_ms() - b.now().mono_ms);
     CHECK(wakes < 10);
     CHECK(b.session_count() == 0);
+}
+
+TEST_CASE("v5[MQTT-3.1.2-23] v5[MQTT-4.1.0-2] a session outlives the delay of its will, and not its own expiry") {
+    broker b;
+    auto& w = watcher(b);
+    auto& c = b.client("c").connect(with_will(100, 10)).expect("CONNACK 00").cut();
+    b.after(50);
+    w.expect("PUBLISH w 'gone' q0");
+    c.resume(100).expect("CONNACK 00 present").cut();
+    b.after(100);
+    c.resume(100).expect("CONNACK 00");
 }

@@ -19,7 +19,8 @@ Packet decoded(const std::string& bytes, version v = version::v5, bool from_clie
 
 } // namespace
 
-TEST_CASE("v5[MQTT-3.1.3-1] the fields of a CONNECT come in their order") {
+TEST_CASE("v5[MQTT-3.1.3-1] v5[MQTT-3.1.2-9] v5[MQTT-3.1.2-17] v5[MQTT-3.1.2-19] v5[MQTT-3.1.3-3] the fields of a "
+          "CONNECT come in their order") {
     const auto bytes =
         packet_bytes(0x10, render("<MQTT> 05 f6 0102 [11 ffffffff 21 0014 27 00100000 22 000a 19 01 17 00]"
                                   " <client> [18 00000005] <will> <gone> <user> <secret>"));
@@ -128,4 +129,72 @@ TEST_CASE("packet types and reason codes have names") {
     CHECK(to_string(packet_type::pubcomp) == "PUBCOMP");
     CHECK(to_string(reason_code::packet_too_large) == "Packet too large");
     CHECK(to_string(static_cast<reason_code>(0x03)) == "unknown reason code");
+}
+
+TEST_CASE("v311[MQTT-3.1.3-1] v311[MQTT-3.1.2-9] v311[MQTT-3.1.2-11] v311[MQTT-3.1.2-19] v311[MQTT-3.1.2-21] "
+          "v311[MQTT-3.1.3-3] the fields of a 3.1.1 CONNECT come in their order, a will only with its "
+          "flag") {
+    const auto all = packet_bytes(0x10, render("<MQTT> 04 ce 003c <client> <will> <gone> <user> <secret>"));
+    const auto p = decoded<connect>(all, version::v3_1_1);
+    CHECK(p.client_id == "client");
+    REQUIRE(p.last_will.has_value());
+    CHECK(p.last_will->topic == "will");
+    CHECK(p.last_will->payload == "gone");
+    CHECK(p.user_name == "user");
+    CHECK(p.password == "secret");
+    const auto none = packet_bytes(0x10, render("<MQTT> 04 c2 003c <client> <user> <secret>"));
+    CHECK_FALSE(decoded<connect>(none, version::v3_1_1).last_will.has_value());
+    CHECK(decoded<connect>(none, version::v3_1_1).user_name == "user");
+}
+
+TEST_CASE("v5[MQTT-1.5.4-3] v311[MQTT-1.5.3-3] a byte order mark stays in the string it came in") {
+    const std::string marked = "\xef\xbb\xbfid\xef\xbb\xbf";
+    const std::string tail = "0008" + hex(marked);
+    const auto five = packet_bytes(0x10, render("<MQTT> 05 02 003c [] " + tail));
+    CHECK(decoded<connect>(five).client_id == marked);
+    const auto three = packet_bytes(0x10, render("<MQTT> 04 02 003c " + tail));
+    CHECK(decoded<connect>(three, version::v3_1_1).client_id == marked);
+}
+
+namespace {
+
+/// Decodes `notation`, in which ? stands for a string, once with a good one and once with each kind of bad one.
+void check_string(std::uint8_t first_byte, std::string notation, version v) {
+    const auto with = [&](std::string_view text_hex) {
+        std::string filled = notation;
+        filled.replace(filled.find('?'), 1, text_hex);
+        return decode_one(packet_bytes(first_byte, render(filled)), v).has_value();
+    };
+    CAPTURE(notation);
+    CHECK(with("0002 6162"));
+    for (const char* bad : {"0002 c328", "0003 eda080", "0002 6100"}) CHECK_FALSE(with(bad));
+}
+
+} // namespace
+
+TEST_CASE("v5[MQTT-3.1.3-4] v5[MQTT-3.1.3-11] v5[MQTT-3.1.3-12] v5[MQTT-3.3.2-1] v5[MQTT-3.3.2-13] v5[MQTT-3.3.2-19] "
+          "v5[MQTT-3.8.3-1] v5[MQTT-3.10.3-1] every string of a packet is checked") {
+    check_string(0x10, "<MQTT> 05 02 003c [] ?", version::v5);
+    check_string(0x10, "<MQTT> 05 06 003c [] <c> [] ? <x>", version::v5);
+    check_string(0x10, "<MQTT> 05 82 003c [] <c> ?", version::v5);
+    check_string(0x30, "? [] 'x'", version::v5);
+    check_string(0x30, "<t> [08 ?] 'x'", version::v5);
+    check_string(0x30, "<t> [03 ?] 'x'", version::v5);
+    check_string(0x82, "0001 [] ? 00", version::v5);
+    check_string(0xa2, "0001 [] ?", version::v5);
+}
+
+TEST_CASE("v5[MQTT-1.5.7-1] both strings of a user property are checked") {
+    check_string(0x30, "<t> [26 ? <value>] 'x'", version::v5);
+    check_string(0x30, "<t> [26 <name> ?] 'x'", version::v5);
+}
+
+TEST_CASE("v311[MQTT-3.1.3-4] v311[MQTT-3.1.3-10] v311[MQTT-3.1.3-11] v311[MQTT-3.3.2-1] v311[MQTT-3.8.3-1] "
+          "v311[MQTT-3.10.3-1] v311[MQTT-1.5.3-1] v311[MQTT-1.5.3-2] every string of a 3.1.1 packet is checked") {
+    check_string(0x10, "<MQTT> 04 02 003c ?", version::v3_1_1);
+    check_string(0x10, "<MQTT> 04 06 003c <c> ? <x>", version::v3_1_1);
+    check_string(0x10, "<MQTT> 04 82 003c <c> ?", version::v3_1_1);
+    check_string(0x30, "? 'x'", version::v3_1_1);
+    check_string(0x82, "0001 ? 00", version::v3_1_1);
+    check_string(0xa2, "0001 ?", version::v3_1_1);
 }

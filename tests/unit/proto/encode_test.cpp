@@ -98,7 +98,7 @@ TEST_CASE("v5[MQTT-3.14.2-3] v5[MQTT-3.14.2-4] a DISCONNECT is trimmed") {
     check_trimming(disconnect{});
 }
 
-TEST_CASE("v5[MQTT-3.15.2-2] an AUTH is trimmed, never its method") {
+TEST_CASE("v5[MQTT-3.15.2-2] v5[MQTT-3.15.2-3] an AUTH is trimmed, never its method") {
     auth p{.reason = reason_code::continue_authentication, .properties = {}};
     p.properties.authentication_method = "method";
     check_trimming(p);
@@ -235,4 +235,67 @@ TEST_CASE("a message without properties has an empty forward block") {
     std::string block;
     append_forward_block({}, block);
     CHECK(block.empty());
+}
+
+TEST_CASE("v5[MQTT-2.1.3-1] v311[MQTT-2.2.2-1] the reserved flags of what a server sends have their fixed values") {
+    for (const version v : {version::v3_1_1, version::v5}) {
+        CHECK(encoded(connack{}, v)[0] == '\x20');
+        CHECK(encoded(puback{.id = 1, .properties = {}}, v)[0] == '\x40');
+        CHECK(encoded(pubrec{{.id = 1, .properties = {}}}, v)[0] == '\x50');
+        CHECK(encoded(pubrel{{.id = 1, .properties = {}}}, v)[0] == '\x62');
+        CHECK(encoded(pubcomp{{.id = 1, .properties = {}}}, v)[0] == '\x70');
+        CHECK(encoded(suback{.id = 1, .reasons = {reason_code::success}, .properties = {}}, v)[0] == '\x90');
+        CHECK(encoded(unsuback{.id = 1, .reasons = {reason_code::success}, .properties = {}}, v)[0] == '\xb0');
+        CHECK(encoded(disconnect{}, v)[0] == '\xe0');
+    }
+    std::string out;
+    encode(pingresp{}, out);
+    CHECK(hex(out) == "d000");
+    CHECK(encoded(auth{})[0] == '\xf0');
+}
+
+TEST_CASE("v5[MQTT-2.2.1-2] v311[MQTT-2.3.1-5] a PUBLISH of QoS 0 has no packet identifier, others have theirs") {
+    publish p{.topic = "t", .payload = "x", .id = 7, .properties = {}};
+    CHECK(hex(encoded(p)) == hex(packet_bytes(0x30, render("<t> [] 'x'"))));
+    CHECK(hex(encoded(p, version::v3_1_1)) == hex(packet_bytes(0x30, render("<t> 'x'"))));
+    p.quality = qos::at_least_once;
+    CHECK(hex(encoded(p)) == hex(packet_bytes(0x32, render("<t> 0007 [] 'x'"))));
+    for (const version v : {version::v3_1_1, version::v5}) {
+        const auto bytes = packet_bytes(0x30, render(v == version::v5 ? "<t> [] 0007" : "<t> 0007"));
+        const auto decoded = decode_one(bytes, v);
+        REQUIRE(decoded.has_value());
+        CHECK(std::get<publish>(*decoded).id == 0);
+        CHECK(std::get<publish>(*decoded).payload == std::string_view("\0\x07", 2));
+    }
+}
+
+TEST_CASE("v5[MQTT-2.2.2-1] no properties are a length of 0") {
+    CHECK(hex(encoded(connack{})) == "2003000000");
+    CHECK(hex(encoded(suback{.id = 1, .reasons = {reason_code::granted_qos_1}, .properties = {}})) == "900400010001");
+}
+
+TEST_CASE("v5[MQTT-3.2.2-1] the reserved flags of a CONNACK are 0") {
+    CHECK(hex(encoded(connack{})) == "2003000000");
+    CHECK(hex(encoded(connack{.session_present = true, .properties = {}})) == "2003010000");
+}
+
+TEST_CASE("v5[MQTT-3.6.1-1] v311[MQTT-3.6.1-1] PUBREL is sent with its fixed flags") {
+    for (const version v : {version::v3_1_1, version::v5})
+        CHECK(hex(encoded(pubrel{{.id = 1, .properties = {}}}, v)) == "62020001");
+}
+
+TEST_CASE("v5[MQTT-3.3.2-4] v5[MQTT-3.3.2-15] v5[MQTT-3.3.2-16] v5[MQTT-3.3.2-17] v5[MQTT-3.3.2-18] v5[MQTT-3.3.2-20] "
+          "v5[MQTT-3.1.3-10] the forward block is what came, in order") {
+    const std::string block = render("01 01 08 <r> 09 0002 00ff 03 <text> 26 <b> <1> 26 <a> <2> 26 <b> <0>");
+    const auto p = decode_forward_block(block);
+    REQUIRE(p.has_value());
+    std::string again;
+    append_forward_block(*p, again);
+    CHECK(hex(again) == hex(block));
+}
+
+TEST_CASE("v311[MQTT-3.1.2-2] v311[MQTT-3.1.3-8] v311[MQTT-3.1.3-9] refusals have their return codes") {
+    for (const auto& [reason, bytes] : {std::pair{reason_code::unsupported_protocol_version, "20020001"},
+                                        std::pair{reason_code::client_identifier_not_valid, "20020002"}})
+        CHECK(hex(encoded(connack{.reason = reason, .properties = {}}, version::v3_1_1)) == bytes);
 }

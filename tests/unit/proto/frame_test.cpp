@@ -74,7 +74,7 @@ TEST_CASE("v5[MQTT-1.5.5-1] a variable byte integer that is too long or cut off 
     }
 }
 
-TEST_CASE("the remaining length is known as soon as its last byte is there") {
+TEST_CASE("v5[MQTT-1.5.5-1] the remaining length is known as soon as its last byte is there") {
     for (const auto& row : varint_boundaries()) {
         CAPTURE(row.value);
         const auto header = "\x30"s + row.bytes;

@@ -37,7 +37,7 @@ std::vector<std::string> every_path(const std::vector<std::string>& words, int l
 
 } // namespace
 
-TEST_CASE("v5[MQTT-4.7.3-1] a topic name has at least one character") {
+TEST_CASE("v5[MQTT-4.7.3-1] v311[MQTT-4.7.3-1] a topic name has at least one character") {
     CHECK_FALSE(valid_topic_name(""));
     CHECK_FALSE(valid_topic_filter(""));
     CHECK(valid_topic_name("/"));
@@ -45,38 +45,38 @@ TEST_CASE("v5[MQTT-4.7.3-1] a topic name has at least one character") {
     CHECK(valid_topic_filter("/"));
 }
 
-TEST_CASE("v5[MQTT-4.7.3-2] a topic holds no U+0000 and is well-formed") {
+TEST_CASE("v5[MQTT-4.7.3-2] v311[MQTT-4.7.3-2] a topic holds no U+0000 and is well-formed") {
     for (const auto& text : {"a\0b"s, "\0"s, "a/\xff"s}) {
         CHECK_FALSE(valid_topic_name(text));
         CHECK_FALSE(valid_topic_filter(text));
     }
 }
 
-TEST_CASE("v5[MQTT-4.7.3-3] a topic has at most 65535 bytes") {
+TEST_CASE("v5[MQTT-4.7.3-3] v311[MQTT-4.7.3-3] a topic has at most 65535 bytes") {
     CHECK(valid_topic_name(std::string(65535, 'a')));
     CHECK_FALSE(valid_topic_name(std::string(65536, 'a')));
     CHECK(valid_topic_filter(std::string(65535, '/')));
     CHECK_FALSE(valid_topic_filter(std::string(65536, '/')));
 }
 
-TEST_CASE("v5[MQTT-4.7.0-1] a topic name holds no wildcard") {
+TEST_CASE("v5[MQTT-4.7.0-1] v311[MQTT-4.7.1-1] a topic name holds no wildcard") {
     for (const char* topic : {"+", "#", "a/+", "a/#", "a+b", "a#b", "a/b#/c"}) CHECK_FALSE(valid_topic_name(topic));
     for (const char* topic : {"a", "a/b", "//", "$SYS/a", "a b", "\xc3\xa9"}) CHECK(valid_topic_name(topic));
 }
 
-TEST_CASE("v5[MQTT-4.7.1-1] # stands last and alone in its level") {
+TEST_CASE("v5[MQTT-4.7.1-1] v311[MQTT-4.7.1-2] v311[MQTT-3.8.3-2] # stands last and alone in its level") {
     for (const char* filter : {"#", "a/#", "/#", "+/#", "a/+/#"}) CHECK_MESSAGE(valid_topic_filter(filter), filter);
     for (const char* filter : {"a#", "#a", "a/b#", "#/", "#/a", "a/#/b", "##", "+#", "a/#/"})
         CHECK_MESSAGE(!valid_topic_filter(filter), filter);
 }
 
-TEST_CASE("v5[MQTT-4.7.1-2] + stands alone in its level") {
+TEST_CASE("v5[MQTT-4.7.1-2] v311[MQTT-4.7.1-3] v311[MQTT-3.8.3-2] + stands alone in its level") {
     for (const char* filter : {"+", "+/+", "a/+/b", "/+", "+/", "//+//"})
         CHECK_MESSAGE(valid_topic_filter(filter), filter);
     for (const char* filter : {"a+", "+a", "a/+b", "++", "a/++/b"}) CHECK_MESSAGE(!valid_topic_filter(filter), filter);
 }
 
-TEST_CASE("a filter matches what the standard's examples say") {
+TEST_CASE("v5[MQTT-4.7.3-4] v311[MQTT-4.7.3-4] a filter matches what the standard's examples say") {
     const match_row rows[]{
         {"sport/tennis/player1/#", "sport/tennis/player1", true},
         {"sport/tennis/player1/#", "sport/tennis/player1/ranking", true},
@@ -113,7 +113,7 @@ TEST_CASE("a filter matches what the standard's examples say") {
     }
 }
 
-TEST_CASE("v5[MQTT-4.7.2-1] a filter that begins with a wildcard does not match a $-topic") {
+TEST_CASE("v5[MQTT-4.7.2-1] v311[MQTT-4.7.2-1] a filter that begins with a wildcard does not match a $-topic") {
     CHECK_FALSE(topic_matches("#", "$SYS/a"));
     CHECK_FALSE(topic_matches("+/a", "$SYS/a"));
     CHECK_FALSE(topic_matches("+", "$"));
