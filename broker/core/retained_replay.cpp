@@ -68,7 +68,7 @@ void engine::deliver_retained(session& s, const retained_replay& r, const messag
     delivery d;
     d.message = m;
     d.ids = r.ids;
-    d.quality = proto::min(m->quality(), r.options.maximum_qos);
+    d.quality = rule<"v5[MQTT-3.8.4-8]", "v311[MQTT-3.8.4-6]">(proto::min(m->quality(), r.options.maximum_qos));
     d.retain = rule<"v311[MQTT-3.3.1-8]">(true); // v5 3.3.1.3
     if (d.quality == proto::qos::at_most_once)
         deliver_at_most_once(s, std::move(d));

@@ -215,9 +215,9 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
                                                                                                 : p.keep_alive_s;
     c.keep_alive_ms = rule<"v5[MQTT-3.2.2-22]">(keep_alive_s) * 1500u;
     connection_deadlines_.arm(c.slot, keep_alive_end_ms(c));
-    const std::uint16_t aliases = rule<"v5[MQTT-3.1.2-26]", "v5[MQTT-3.3.2-11]">(
+    const std::uint16_t aliases = rule<"v5[MQTT-3.1.2-26]", "v5[MQTT-3.1.2-27]", "v5[MQTT-3.3.2-11]">(
         std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max));
-    if (rule<"v5[MQTT-3.1.2-27]">(aliases > 0)) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
+    if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
 
     const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
                                 : p.clean_start                  ? 0

@@ -67,7 +67,9 @@ void engine::detach(connection& c, bool will_goes) {
     }
     if (!will_goes || !served) s.will.reset();
     s.ends_at_ms = after_seconds(now_.mono_ms, s.expiry_s);
-    if (s.will) s.will->due_ms = std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms);
+    if (s.will) {
+        s.will->due_ms = rule<"v5[MQTT-3.1.2-8]">(std::min(after_seconds(now_.mono_ms, s.will->delay_s), s.ends_at_ms));
+    }
     if (s.will && rule<"v5[MQTT-3.1.2-8]", "v311[MQTT-3.1.2-8]">(s.will->due_ms <= now_.mono_ms)) publish_will(s);
     if (rule<"v5[MQTT-3.1.2-23]", "v5[MQTT-4.1.0-2]", "v311[MQTT-3.1.2-6]", "v311[MQTT-3.1.2-5]">(!s.durable()))
         return end_session(s);
@@ -80,9 +82,9 @@ void engine::arm_session_deadline(session& s) {
 }
 
 void engine::publish_will(session& s) {
-    reached<"v5[MQTT-3.1.2-10]", "v311[MQTT-3.1.2-10]">();
-    const std::unique_ptr<session_will> will = std::move(s.will); // sent once
-    const message& w = *will->message;
+    const message_ptr kept = s.will->message;
+    const message& w = *kept;
+    if (rule<"v5[MQTT-3.1.2-10]", "v311[MQTT-3.1.2-10]">(true)) s.will.reset(); // sent once
     message_parts parts;
     parts.topic = w.topic();
     parts.properties = w.properties();

@@ -98,8 +98,9 @@ void engine::publish_refused(connection& c, session& s, const proto::publish& p,
     effects_.refusals.push_back({s.client_id, std::string(p.topic), why.text});
     if (p.quality == proto::qos::at_most_once) return;
     const bool twice = p.quality == proto::qos::exactly_once;
-    reached<"v311[MQTT-3.3.5-2]", "v5[MQTT-4.3.3-9]">(); // a refused id is not in incoming::received
-    pending_ack& a = owe(s, twice ? proto::packet_type::pubrec : proto::packet_type::puback, p.id);
+    // A refused id does not get into incoming::received (v5[MQTT-4.3.3-9]).
+    const auto type = rule<"v311[MQTT-3.3.5-2]">(twice) ? proto::packet_type::pubrec : proto::packet_type::puback;
+    pending_ack& a = owe(s, type, p.id);
     a.reason = reason;
     a.text = why.text;
     a.limit = why.limit;

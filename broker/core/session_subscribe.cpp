@@ -151,7 +151,6 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.10.4-4]", "v311[MQTT-3.10.4-5]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::unsuback, packet);
     for (std::string_view filter : p->filters) {
-        reached<"v5[MQTT-3.10.4-6]", "v311[MQTT-3.10.4-6]">();
         const auto at = std::find_if(s.subscriptions.begin(), s.subscriptions.end(), [&](const subscription& x) {
             return rule<"v5[MQTT-3.10.4-1]", "v311[MQTT-3.10.4-1]">(x.filter == filter); // character by character
         });
@@ -159,7 +158,8 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
         const bool known = rule<"v5[MQTT-3.11.3-1]", "v5[MQTT-3.11.3-2]">(at != s.subscriptions.end());
         a.reasons.push_back(known ? success : no_subscription_existed); // in their order
         if (!known) continue;
-        if (rule<"v5[MQTT-3.10.4-2]", "v311[MQTT-3.10.4-2]">(true)) leave_index(s, *at);
+        if (rule<"v5[MQTT-3.10.4-2]", "v5[MQTT-3.10.4-6]", "v311[MQTT-3.10.4-2]", "v311[MQTT-3.10.4-6]">(true))
+            leave_index(s, *at);
         if (at->member) --s.share_count;
         forget_replay(s, at->filter);
         if (s.durable()) persist(persist::delete_subscription{s.number, at->filter}, true);

@@ -79,8 +79,8 @@ std::size_t websocket_frames::decode(std::span<char> bytes) {
         in += part;
         mask_at_ = static_cast<std::uint32_t>((mask_at_ + part) % 4);
         payload_left_ -= part;
-        reached<"v5[MQTT-6.0.0-2]", "v311[MQTT-6.0.0-2]">(); // no look at where packets begin
-        if (payload_left_ != 0) break;
+        // No look at where packets begin.
+        if (rule<"v5[MQTT-6.0.0-2]", "v311[MQTT-6.0.0-2]">(payload_left_ != 0)) break;
         in_payload_ = false;
         if (is_control()) control_complete();
         header_size_ = 0;

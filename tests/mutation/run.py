@@ -14,39 +14,42 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import survivors
 
 PROGRAMS = ("unit_proto", "unit_broker_core", "unit_broker_net")
-PATIENCE_S = 120
+PATIENCE = 4  # times what all tests of the program take that name a statement
 MUTANTS_OF = {"0": ("1", "always"), "1": ("0", "never"), "x": ("x", "another value")}
 
-Mutant = collections.namedtuple("Mutant", "program id site says")
+Mutant = collections.namedtuple("Mutant", "program id site says patience_s")
 
 
 def marks(program):
-    """(id, site) -> letters, and how many statements are only reached: without a condition there is no mutant."""
+    """(id, site) -> letters, and how long to wait for a mutant."""
+    begin = time.monotonic()
     with tempfile.NamedTemporaryFile("r") as report:
         subprocess.run([program, "-tc=v5[*,v311[*"], env={**os.environ, "FB_MARKS_REPORT": report.name}, check=True,
                        stdout=subprocess.DEVNULL)
+        patience_s = 2 + PATIENCE * (time.monotonic() - begin)
         found = collections.defaultdict(set)
         for line in report:
             one, site, letters = line.rstrip("\n").split("\t")
             found[one, site] |= set(letters)
-    return found
+    return found, patience_s
 
 
-def mutants_of(program, found):
+def mutants_of(program, found, patience_s):
     for (one, site), letters in sorted(found.items()):
         for letter in sorted(letters & set(MUTANTS_OF)):
-            yield Mutant(program, one, site, MUTANTS_OF[letter][0])
+            yield Mutant(program, one, site, MUTANTS_OF[letter][0], patience_s)
 
 
 def is_killed(mutant):
     command = [mutant.program, f"-tc=*{mutant.id}*", "--abort-after=1"]
     environment = {**os.environ, "FB_MUTATE": f"{mutant.site}={mutant.says}"}
     try:
-        done = subprocess.run(command, env=environment, timeout=PATIENCE_S, stdout=subprocess.DEVNULL,
+        done = subprocess.run(command, env=environment, timeout=mutant.patience_s, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:
         return True
@@ -62,8 +65,8 @@ def main():
     everything, reached_only = [], set()
     for name in PROGRAMS:
         program = str(pathlib.Path(arguments.build, "tests", name).resolve())
-        found = marks(program)
-        everything += mutants_of(program, found)
+        found, patience_s = marks(program)
+        everything += mutants_of(program, found, patience_s)
         reached_only |= {one for one, letters in found.items() if letters == {"r"}}
     if not everything:
         print(f"{arguments.build}: no marks; is it built with FB_MARKS (preset debug)?")

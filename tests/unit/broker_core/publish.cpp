@@ -306,8 +306,10 @@ TEST_CASE("v5[MQTT-3.1.2-26] v5[MQTT-3.1.2-27] v5[MQTT-3.3.2-11] aliases towards
         connect_options o;
         o.alias_maximum = 1;
         auto& s = b.client("s").connect(o).expect("CONNACK 00").subscribe("#", 1).expect("SUBACK #1 01");
+        auto& none = b.client("none").connect().expect("CONNACK 00").subscribe("b", 0).expect("SUBACK #1 00");
         auto& p = b.client("p").connect().expect("CONNACK 00");
         p.publish("a", "1").publish("a", "2").publish("b", "3").publish("a", "4", 1);
+        none.expect("PUBLISH b '3' q0");
         s.expect("PUBLISH a '1' q0 alias=1").expect("PUBLISH  '2' q0 alias=1").expect("PUBLISH b '3' q0");
         s.expect("PUBLISH  '4' q1 #1 alias=1");
     });

@@ -132,6 +132,26 @@ TEST_CASE("a filter that matches little of much does not hold up the others") {
     CHECK(read_all(b, c).count("s/x found retain") == 1);
 }
 
+TEST_CASE("v5[MQTT-3.8.4-8] v311[MQTT-3.8.4-6] a retained message comes with the lower of the two QoS") {
+    for (const auto v : {proto::version::v3_1_1, proto::version::v5}) {
+        broker b;
+        auto& p = b.client("p").connect().expect("CONNACK 00");
+        p.publish("a", "one", 1, retain).expect("PUBACK #1 10");
+        auto& c = b.client("c", v).connect().expect("CONNACK 00");
+        c.subscribe("a", 0).expect("PUBLISH a 'one' q0 retain").expect("SUBACK #1 00");
+        c.subscribe("a", 2).expect("PUBLISH a 'one' q1 #1 retain").expect("SUBACK #2 02");
+    }
+}
+
+TEST_CASE("v5[MQTT-3.8.3-3] a no-local subscription does not bring the client's own retained messages") {
+    broker b;
+    auto& c = b.client("c").connect().expect("CONNACK 00").publish("a", "own", 0, retain);
+    b.client("p").connect().expect("CONNACK 00").publish("b", "other", 0, retain);
+    proto::subscription_options no_local;
+    no_local.no_local = true;
+    c.subscribe("#", 0, no_local).expect("PUBLISH b 'other' q0 retain").expect("SUBACK #1 00").expect_nothing();
+}
+
 TEST_CASE("v5[MQTT-3.3.2-5] a retained message that expires while it waits for room does not come") {
     broker b;
     auto& p = b.client("p").connect().expect("CONNACK 00");

@@ -73,7 +73,8 @@ TEST_CASE("a protocol violation, a keep-alive timeout and a take-over publish th
     w.expect("PUBLISH w 'gone' q0").expect_nothing();
 }
 
-TEST_CASE("v5[MQTT-3.1.3-9] a delayed will is published when the delay is over, unless the client is back by then") {
+TEST_CASE("v5[MQTT-3.1.2-8] v5[MQTT-3.1.3-9] a delayed will is published when the delay is over, unless the client is "
+          "back by then") {
     fail_at_every_step({}, [](broker& b) {
         auto& w = watcher(b);
         auto& c = b.client("c");
