@@ -58,7 +58,7 @@ void engine::on_auth(connection& c, const proto::frame& f) {
     const auto wrong = [&](const char* statement, const char* what) {
         violation(c, {reason_code::protocol_error, statement, what});
     };
-    if (rule<"v5[MQTT-4.12.0-7]", "v5[MQTT-4.12.0-6]">(!c.auth || c.auth->method.empty())) {
+    if (rule<"v5[MQTT-4.12.0-7]">(!c.auth || c.auth->method.empty())) {
         return wrong("v5[MQTT-4.12.0-7]", "AUTH without an authentication method in CONNECT");
     }
     if (rule<"v5[MQTT-4.12.0-5]">(p->properties.authentication_method != c.auth->method)) {

@@ -208,7 +208,7 @@ TEST_CASE("v5[MQTT-4.12.0-6] without a method in CONNECT there is none in CONNAC
     CHECK_FALSE(k.properties.authentication_data);
 }
 
-TEST_CASE("before CONNACK only AUTH and DISCONNECT are taken") {
+TEST_CASE("v5[MQTT-3.15.2-1] before CONNACK only AUTH that goes on and DISCONNECT are taken") {
     broker b(with_secrets());
     auto& c = b.client("c").connect(by_riddle("ann"));
     c.take();
@@ -222,6 +222,9 @@ TEST_CASE("before CONNACK only AUTH and DISCONNECT are taken") {
     auto& f = b.client("f").connect(by_riddle("ann"));
     f.take();
     f.send(auth(reason_code::continue_authentication, "sesame", "SPHINX")).expect("CONNACK 82");
+    auto& g = b.client("g").connect(by_riddle("ann"));
+    g.take();
+    g.send(auth(reason_code::continue_authentication, "sesame")).expect("CONNACK 00");
 }
 
 TEST_CASE("v5[MQTT-4.12.1-1] a client authenticates again while its traffic goes on") {

@@ -26,6 +26,7 @@ proto::subscription_options retained_when(retain_handling how) {
 
 TEST_CASE(
     "v5[MQTT-3.8.4-1] v5[MQTT-3.8.4-2] v5[MQTT-3.8.4-5] v5[MQTT-3.8.4-6] v5[MQTT-3.8.4-7] v5[MQTT-3.9.3-1] "
+    "v5[MQTT-3.9.3-2] "
     "v311[MQTT-3.8.4-1] "
     "v311[MQTT-3.8.4-2] v311[MQTT-3.8.4-4] v311[MQTT-3.8.4-5] v311[MQTT-3.9.3-1] SUBACK answers each filter in order") {
     broker_setup setup;
@@ -101,6 +102,7 @@ TEST_CASE("v5[MQTT-3.8.4-4] replacing a subscription by one with no-local loses 
 }
 
 TEST_CASE("v5[MQTT-3.10.4-1] v5[MQTT-3.10.4-2] v5[MQTT-3.10.4-4] v5[MQTT-3.10.4-5] v5[MQTT-3.10.4-6] v5[MQTT-3.11.3-1] "
+          "v5[MQTT-3.11.3-2] "
           "v311[MQTT-3.10.4-1] "
           "v311[MQTT-3.10.4-2] v311[MQTT-3.10.4-4] v311[MQTT-3.10.4-5] UNSUBSCRIBE ends what is spelled alike") {
     fail_at_every_step({}, [](broker& b) {
