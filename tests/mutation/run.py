@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Decides otherwise at each line that decides a statement (proto/rule.hpp), one at a time, and expects the tests that name
-the statement to notice. Nothing is built for a mutant: the programs of a build with marks take it from FB_MUTATE.
+the statement to notice, those of one program at least. Nothing is built for a mutant: the programs of a build with marks
+take it from FB_MUTATE.
 
 A condition has two mutants, as far as the tests have seen it true and false: never and always. Another value has one: a
 different value. A mutant is killed when a test fails, crashes or does not come to an end.
@@ -74,23 +75,27 @@ def main():
     wanted = [mutant for mutant in everything if arguments.only in mutant.site or arguments.only in mutant.id]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         killed = list(pool.map(is_killed, wanted))
-    alive = [mutant for mutant, dead in zip(wanted, killed) if not dead]
-    return report(wanted, alive, reached_only, whole=not arguments.only)
+    noticed = {}  # the same mutant in several programs: one of them is enough
+    for mutant, dead in zip(wanted, killed):
+        one = mutant.id, mutant.site, mutant.says
+        noticed[one] = noticed.get(one, False) or dead
+    return report(noticed, reached_only, whole=not arguments.only)
 
 
-def report(wanted, alive, reached_only, whole):
+def report(noticed, reached_only, whole):
     excused, bad = set(), 0
-    for mutant in alive:
-        row = (mutant.site.partition(":")[0], mutant.id, mutant.says)
+    alive = [mutant for mutant, dead in noticed.items() if not dead]
+    for one, site, says in alive:
+        row = (site.partition(":")[0], one, says)
         if row in survivors.ALLOWED:
             excused.add(row)
             continue
         bad += 1
-        print(f"{mutant.site}: {mutant.id} may as well be {says_in_words(mutant.says)}")
+        print(f"{site}: {one} may as well be {says_in_words(says)}")
     stale = set(survivors.ALLOWED) - excused if whole else set()
     for row in sorted(stale):
         print(f"tests/mutation/survivors.py: {row} is killed; delete the row")
-    print(f"{len(wanted)} mutants at {len({mutant.site for mutant in wanted})} places, {len(wanted) - len(alive)} killed, "
+    print(f"{len(noticed)} mutants at {len({site for _, site, _ in noticed})} places, {len(noticed) - len(alive)} killed, "
           f"{len(alive) - bad} excused, {bad} survived; {len(reached_only)} marks without a condition")
     return 1 if bad or stale else 0
 
