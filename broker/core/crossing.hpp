@@ -57,11 +57,15 @@ struct part_done {
 
 using crossing = std::variant<routed, share_routed, part_done>;
 
-/// Puts a crossing into a shard's inbox. Must not block: it is called under a stripe of the retained store.
+/// The way into the other shards' inboxes, and our own. Must not block: it is used under a stripe of the retained
+/// store.
 class crossing_port {
   public:
     virtual ~crossing_port() = default;
+    /// Arrives in the order sent, at the latest when this turn ends.
     virtual void send(shard_id to, crossing what) = 0;
+    /// Everything sent until now has arrived.
+    virtual void deliver_sent() = 0;
 };
 
 } // namespace fb::core

@@ -80,7 +80,7 @@ struct effects {
     std::vector<publish_refusal> refusals;
     std::vector<auth_step> auth; // take the step outside the shard, then on_auth_verdict()
     std::uint64_t next_order = 0;
-    // Operations to keep are taken with engine::take_persist(); crossings leave through crossing_port at once.
+    // Operations to keep are taken with engine::take_persist(); crossings leave through crossing_port.
 
     void clear() {
         touched.clear();

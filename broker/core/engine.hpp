@@ -295,14 +295,13 @@ class engine {
     // routing.cpp: one publication to everybody who wants it
     message_ptr make_message(message_parts parts);
     void drop_expired_retained();
-    route_outcome route(const message_ptr& m, const peer_reference* from, const ack_token& token, bool live_only);
+    route_outcome route(const message_ptr& m, session* from, const ack_token& token, bool live_only);
     bool deliver_own(const message_ptr& m, const match_list& list, bool live_only);
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
     std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
                         bool own_too);
     void add_subscription_ids(const session& s, delivery& d) const;
-    std::uint16_t deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
-                                const ack_token& token);
+    std::uint16_t deliver_local(const message_ptr& m, const match_list& list, session* from, const ack_token& token);
     durability durability_of(std::string_view topic) const;
 
     // shared_delivery.cpp: one message to one member of each shared subscription

@@ -23,8 +23,7 @@ durability engine::durability_of(std::string_view topic) const {
     return best != nullptr ? best->value : config_.otherwise;
 }
 
-engine::route_outcome engine::route(const message_ptr& m, const peer_reference* from, const ack_token& token,
-                                    bool live_only) {
+engine::route_outcome engine::route(const message_ptr& m, session* from, const ack_token& token, bool live_only) {
     route_outcome result;
     match_list_ptr list;
     if (rule<"v5[MQTT-3.3.1-5]", "v5[MQTT-3.3.1-8]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-12]">(!m->retain() ||
@@ -49,7 +48,10 @@ engine::route_outcome engine::route(const message_ptr& m, const peer_reference* 
             // A subscriber who has not read this message from the store is in the list by now.
             list = cache_.lookup(m->topic());
             // Under the stripe, so that all shards see the writers of one topic in one order.
-            if (config_.shard_count > 1) result.parts = cross(m, list, token, live_only, true);
+            if (config_.shard_count > 1) {
+                result.parts = cross(m, list, token, live_only, true);
+                crossings_.deliver_sent();
+            }
         };
         if (shared_.retained.full_for(m->bytes())) drop_expired_retained();
         shared_.retained.store(m, under_stripe);
@@ -138,11 +140,11 @@ void engine::add_subscription_ids(const session& s, delivery& d) const {
 }
 
 /// The in-process client's part: it gets what remote peers publish, never its own publications.
-std::uint16_t engine::deliver_local(const message_ptr& m, const match_list& list, const peer_reference* from,
+std::uint16_t engine::deliver_local(const message_ptr& m, const match_list& list, session* from,
                                     const ack_token& token) {
     if (from == nullptr || list.entries.empty() || list.entries.back().session.shard != local_shard) return 0;
     const bool answer = token && m->quality() != proto::qos::at_most_once;
-    effects_.local.push_back({effects_.next_order++, *from, m, answer ? token : ack_token{}});
+    effects_.local.push_back({effects_.next_order++, reference_of(*from), m, answer ? token : ack_token{}});
     return answer ? 1 : 0;
 }
 

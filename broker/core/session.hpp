@@ -115,7 +115,7 @@ struct session {
     bool live = false;             // a free slot otherwise
     std::uint32_t share_count = 0; // subscriptions that are shared
     share_state state = share_state::offline;
-    std::uint64_t number = 0; // in the state store, never reused
+    std::uint64_t number = 0;    // in the state store, never reused
     std::uint64_t publisher = 0; // publisher_of(client_id)
     std::string client_id;
     std::string identity;

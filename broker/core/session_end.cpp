@@ -95,8 +95,7 @@ void engine::publish_will(session& s) {
     parts.publisher = w.publisher();
     if (w.expires_mono_ms() != never) parts.expires_mono_ms = now_.mono_ms + w.expires_mono_ms();
     counters_.wills_published.add();
-    const peer_reference from = reference_of(s);
-    route(make_message(parts), &from, {}, false);
+    route(make_message(parts), &s, {}, false);
     if (s.durable()) persist_session(s, false);
 }
 

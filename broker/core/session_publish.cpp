@@ -134,10 +134,9 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     parts.publisher = s.publisher;
     if (p.properties.message_expiry_s) parts.expires_mono_ms = now_.mono_ms + *p.properties.message_expiry_s * 1000ll;
     const message_ptr m = make_message(parts);
-    const peer_reference from = reference_of(s);
 
     if (rule<"v5[MQTT-3.3.4-1]", "v311[MQTT-3.3.4-1]">(p.quality == proto::qos::at_most_once)) {
-        route(m, &from, {}, false);
+        route(m, &s, {}, false);
         return;
     }
     ack_token token{handle_of(s), s.epoch, 0};
@@ -149,7 +148,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
         a.marks_received = twice;
         token.number = a.number;
     }
-    const route_outcome routed = route(m, &from, token, false);
+    const route_outcome routed = route(m, &s, token, false);
     // The reference from owe() may be stale by now: routing can reach this very session.
     pending_ack& a = s.in->acks.back();
     a.parts = static_cast<std::uint16_t>(a.parts + routed.parts);

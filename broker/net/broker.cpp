@@ -73,6 +73,10 @@ void broker::start() {
 
 void broker::post(core::shard_id to, shard_message m) { shards_[to]->post(std::move(m)); }
 
+void broker::post_all(core::shard_id to, std::vector<shard_message>& batch, std::size_t bytes) {
+    shards_[to]->post_all(batch, bytes);
+}
+
 bool broker::congested() const {
     if (hooks_.behind && hooks_.behind()) return true;
     return std::any_of(shards_.begin(), shards_.end(), [](const auto& s) { return s->congested(); });

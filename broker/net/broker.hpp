@@ -45,6 +45,7 @@ class broker final : private shard_peers {
   private:
     void bind(listener_settings& l);
     void post(core::shard_id to, shard_message m) override;
+    void post_all(core::shard_id to, std::vector<shard_message>& batch, std::size_t bytes) override;
     bool congested() const override;
     std::vector<system_value> system_values(std::int64_t mono_ms) override;
     std::uint64_t sum(core::counter core::counters::*which) const;

@@ -16,6 +16,7 @@ namespace fb::net {
 namespace {
 
 constexpr std::size_t inbox_bytes_high = 64 << 20;
+constexpr std::size_t outgoing_bytes_max = 1 << 20;
 constexpr std::size_t message_bytes = 1024;  // what one counts beside its payload
 constexpr std::int64_t stop_grace_ms = 2000; // for peers to take our last words
 constexpr std::chrono::milliseconds held_back{5};
@@ -43,7 +44,10 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
                  [[maybe_unused]] const auto n =
                      ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
              })
-    , peers_running_(config_.shard_count) {}
+    , outgoing_(config_.shard_count)
+    , peers_running_(config_.shard_count) {
+    tick();
+}
 
 shard::~shard() {
     join();
@@ -51,7 +55,7 @@ shard::~shard() {
     if (reserve_fd_ >= 0) ::close(reserve_fd_);
 }
 
-core::instant shard::now() const { return time_now(); }
+void shard::tick() { now_ = time_now(); }
 
 void shard::listen(int fd, const listener_settings& l) {
     listeners_.push_back({descriptor(io_.get_executor(), fd), &l, false});
@@ -64,14 +68,7 @@ void shard::start() {
 
 void shard::post(shard_message m) {
     std::size_t bytes = message_bytes;
-    if (const auto* crossing = std::get_if<core::crossing>(&m)) {
-        if (const auto* routed = std::get_if<core::routed>(crossing))
-            bytes += routed->message->payload().size();
-        else if (const auto* share = std::get_if<core::share_routed>(crossing))
-            bytes += share->message->payload().size();
-    } else if (const auto* direct = std::get_if<core::direct_delivery>(&m)) {
-        bytes += direct->payload.size();
-    }
+    if (const auto* direct = std::get_if<core::direct_delivery>(&m)) bytes += direct->payload.size();
     inbox_.push(std::move(m), bytes);
 }
 
@@ -99,6 +96,7 @@ void shard::arm_wake() {
 void shard::arm_connections() {
     connections_ready_.async_wait(descriptor::wait_read, [this](boost::system::error_code e) {
         if (e) return;
+        tick();
         for (const readiness::event& x : readiness_.ready()) happened(x);
         arm_connections();
     });
@@ -125,6 +123,8 @@ bool shard::over() const {
 void shard::wait() {
     if (!ready_.empty() || !to_flush_.empty())
         io_.poll_one();
+    else if (!inbox_.sleep())
+        io_.poll_one();
     else if (held_.empty())
         io_.run_one();
     else
@@ -133,6 +133,7 @@ void shard::wait() {
 
 void shard::work() {
     counters_.turns.add();
+    tick();
     drain_inbox();
     std::vector<waiting> again;
     again.swap(ready_);
@@ -147,6 +148,7 @@ void shard::work() {
         readable(*c);
     }
     act_on_effects();
+    deliver_sent(); // the others can begin while we write
     flush_all();
     act_on_effects();
     core::persist_batch batch;
@@ -157,6 +159,7 @@ void shard::work() {
     if (system_due_ms_ <= mono_ms) publish_system_topics(mono_ms);
     act_on_effects();
     if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
+    deliver_sent();
     resume_accepting(mono_ms);
     arm_timer();
 }
@@ -194,7 +197,25 @@ void shard::handle(shard_message& m) {
         --peers_running_;
 }
 
-void shard::send(core::shard_id to, core::crossing what) { peers_.post(to, std::move(what)); }
+void shard::send(core::shard_id to, core::crossing what) {
+    outgoing_batch& batch = outgoing_[to];
+    batch.bytes += message_bytes;
+    if (const auto* routed = std::get_if<core::routed>(&what))
+        batch.bytes += routed->message->payload().size();
+    else if (const auto* share = std::get_if<core::share_routed>(&what))
+        batch.bytes += share->message->payload().size();
+    batch.messages.emplace_back(std::move(what));
+    if (batch.bytes >= outgoing_bytes_max) deliver_sent(to); // or congestion would be noticed late
+}
+
+void shard::deliver_sent() {
+    for (core::shard_id to = 0; to < config_.shard_count; ++to) deliver_sent(to);
+}
+
+void shard::deliver_sent(core::shard_id to) {
+    outgoing_batch& batch = outgoing_[to];
+    if (!batch.messages.empty()) peers_.post_all(to, batch.messages, std::exchange(batch.bytes, 0));
+}
 
 void shard::act_on_effects() {
     while (!effects_.touched.empty() || !effects_.closes.empty() || !effects_.resumed.empty() ||
@@ -267,6 +288,7 @@ void shard::begin_stop() {
         if (is_pending(c.at)) destroy(c);
     }
     engine_.stop(now());
+    deliver_sent();
     // Behind everything this shard has sent to the others until now.
     for (core::shard_id i = 0; i < config_.shard_count; ++i) peers_.post(i, peer_stopped{});
 }

@@ -54,6 +54,7 @@ class shard_peers {
   public:
     virtual ~shard_peers() = default;
     virtual void post(core::shard_id to, shard_message m) = 0;
+    virtual void post_all(core::shard_id to, std::vector<shard_message>& batch, std::size_t bytes) = 0;
     /// What is new under $SYS; for shard 0 only.
     virtual std::vector<system_value> system_values(std::int64_t mono_ms) = 0;
     virtual bool congested() const = 0; // some inbox or the state store is past its mark: read no more for now
@@ -73,7 +74,8 @@ class shard final : private core::crossing_port {
     /// Takes the listening descriptor. Before start().
     void listen(int fd, const listener_settings& l);
     void start();
-    void post(shard_message m); // any thread
+    void post(shard_message m);                                                                            // any thread
+    void post_all(std::vector<shard_message>& batch, std::size_t bytes) { inbox_.push_all(batch, bytes); } // any thread
     void join();
 
   private:
@@ -94,11 +96,14 @@ class shard final : private core::crossing_port {
     void publish_system_topics(std::int64_t mono_ms);
     void begin_stop();
     void send(core::shard_id to, core::crossing what) override;
+    void deliver_sent() override;
+    void deliver_sent(core::shard_id to);
     connection* find(std::uint32_t slot, std::uint32_t generation);
     connection* make_connection(transport t, address_lease address);
     void enter(connection& c, stage next);
     void destroy(connection& c);
-    core::instant now() const;
+    const core::instant& now() const noexcept { return now_; }
+    void tick();
 
     // shard_accept.cpp: from accept to the first packet
     void arm_accept(std::size_t listener_no);
@@ -184,6 +189,12 @@ class shard final : private core::crossing_port {
     net_counters counters_;
     inbox<shard_message> inbox_;
     std::vector<shard_message> arrived_;
+    struct outgoing_batch {
+        std::vector<shard_message> messages;
+        std::size_t bytes = 0;
+    };
+    std::vector<outgoing_batch> outgoing_; // crossings, by shard: leave together when a turn's reading is done
+    core::instant now_;                    // when the turn, or the event it began with, was first seen
 
     std::deque<connection> connections_;
     std::vector<std::uint32_t> free_connections_;

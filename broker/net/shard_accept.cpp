@@ -27,6 +27,7 @@ void shard::arm_accept(std::size_t listener_no) {
     listeners_[listener_no].watch.async_wait(descriptor::wait_read, [this, listener_no](boost::system::error_code e) {
         if (e || stopping_) return;
         listeners_[listener_no].armed = false;
+        tick();
         accept_ready(listener_no);
     });
 }

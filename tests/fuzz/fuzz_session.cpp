@@ -94,6 +94,7 @@ struct shard : core::crossing_port {
     std::deque<core::persist_batch> batches;
     std::unique_ptr<core::engine> engine;
     void send(core::shard_id to, core::crossing what) override { (*all)[to]->inbox.push_back(std::move(what)); }
+    void deliver_sent() override {}
 };
 
 struct peer {

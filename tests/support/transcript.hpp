@@ -216,6 +216,7 @@ class broker {
         void send(core::shard_id to, core::crossing what) override {
             owner.shards_[to]->inbox.push_back(std::move(what));
         }
+        void deliver_sent() override {}
         broker& owner;
         core::effects effects;
         std::deque<core::crossing> inbox;

@@ -7,7 +7,7 @@
 
 using fb::net::inbox;
 
-TEST_CASE("an inbox wakes its owner once per batch") {
+TEST_CASE("an inbox wakes its owner once, and only if it sleeps") {
     int woken = 0;
     inbox<int> box(1000, [&] { ++woken; });
     std::vector<int> got;
@@ -17,7 +17,29 @@ TEST_CASE("an inbox wakes its owner once per batch") {
     box.take(got);
     CHECK(got == std::vector{1, 2});
     box.push(3, 1);
+    CHECK(woken == 1);
+    CHECK_FALSE(box.sleep()); // there is something to do
+    got.clear();
+    box.take(got);
+    CHECK(got == std::vector{3});
+    CHECK(box.sleep());
+    box.push(4, 1);
     CHECK(woken == 2);
+}
+
+TEST_CASE("a batch comes behind what is there, in its order") {
+    inbox<int> box(100, [] {});
+    std::vector<int> got;
+    std::vector<int> batch{1, 2};
+    box.push_all(batch, 60);
+    CHECK(batch.empty());
+    batch = {3, 4};
+    box.push_all(batch, 60);
+    CHECK(batch.empty());
+    box.push(5, 1);
+    CHECK(box.congested());
+    box.take(got);
+    CHECK(got == std::vector{1, 2, 3, 4, 5});
 }
 
 TEST_CASE("an inbox is congested by the bytes it holds, until it is emptied") {
