@@ -208,6 +208,7 @@ void model::acknowledged(int number, bool said_nobody) {
     if (!p.retain) return;
     auto& since = retained_since_[p.topic];
     if (p.qos == 2 && p.attempts > 1) return; // (k)
+    if (lenient_) return;                     // the retained store may have been full
     const auto last = std::find(since.rbegin(), since.rend(), number);
     if (last != since.rend()) since.erase(since.begin(), last.base() - 1); // nothing older may come back
 }

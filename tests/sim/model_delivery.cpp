@@ -173,6 +173,9 @@ void model::add_copy(copy c, publication& p, bool again) {
         met = true;
         if (p.qos == 1) {
             if (e.must || e.seen) c.must = false;
+            const bool maybe_qos_0 =
+                std::any_of(c.forms.begin(), c.forms.end(), [](const form& f) { return f.qos == 0; });
+            if (!e.seen && maybe_qos_0) e.must = false; // the first may not have left; what left later needs no storing
             continue;
         }
         if (!e.seen) {
