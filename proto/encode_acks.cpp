@@ -17,6 +17,11 @@ void put_ack(Sink& sink, const puback& p, version v, keep kept) {
 
 bool append_ack(unsigned first, const trim_rules& rules, const puback& p, version v, std::string& out,
                 std::uint32_t packet_size_max) {
+    const bool shortest = p.reason == reason_code::success && !any_to_put(p.properties, keep::everything);
+    if (shortest && packet_size_max >= 4) { // nearly all
+        out += {static_cast<char>(first), 2, static_cast<char>(p.id >> 8), static_cast<char>(p.id & 0xFF)};
+        return true;
+    }
     return append_trimmed(first, rules, out, packet_size_max,
                           [&](auto& sink, keep kept) { put_ack(sink, p, v, kept); });
 }
