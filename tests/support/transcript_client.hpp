@@ -49,6 +49,7 @@ struct publish_options {
     proto::packet_id id = 0; // 0: the next
 };
 inline constexpr publish_options retain{.retain = true, .dup = false, .expiry_s = {}, .alias = 0, .id = 0};
+inline constexpr proto::version both[] = {proto::version::v3_1_1, proto::version::v5};
 
 /// A client id that lives on that one of four shards.
 inline std::string living_on(core::shard_id shard, const std::string& prefix) {

@@ -205,3 +205,27 @@ def no_asio(tree, folders=tables.NO_ASIO):
             for line, name, _ in tree.includes(path):
                 if name.startswith(("boost/asio", "boost/beast")):
                     yield Finding(path, line, f"<{name}> below the shells", "leave I/O to broker/net and http")
+
+
+def unnamed_names(source):
+    """(line, name) of what the unnamed namespaces of one file define."""
+    for space in re.finditer(r"^namespace \{\n(.*?)^\} // namespace$", source, re.S | re.M):
+        first = source.count("\n", 0, space.start(1)) + 1
+        for number, line in enumerate(space[1].split("\n"), first):
+            found = (re.match(r"(?:struct|class|enum|enum class|using) (\w+)", line) or
+                     re.match(r"[\w:][\w:<>,&* ]*?[ &*](\w+)(?:\(|\{| =|\[|;)", line))
+            if found:
+                yield number, found[1]
+
+
+def unity(tree):
+    """The tests of a folder can be compiled together (FB_UNITY): a helper that two files need belongs to both."""
+    seen = {}
+    for path in tree.paths(".cpp"):
+        if not path.startswith(("tests/unit/", "tests/contract/", "tests/sim/")):
+            continue
+        folder = path.rpartition("/")[0]
+        for line, name in unnamed_names(tree.files[path]):
+            other = seen.setdefault((folder, name), path)
+            if other != path:
+                yield Finding(path, line, f"'{name}' is in {other}, too", "share it in a header, or rename one")

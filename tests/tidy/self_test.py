@@ -76,6 +76,13 @@ CASES = [
 
     (structure.no_asio, {"a/y.hpp": "#include <boost/beast/http.hpp>\n"},
      [("a/y.hpp", 1, "below the shells")], {"folders": ("a/",)}),
+    (structure.unity, {"tests/unit/a/x.cpp": "namespace {\nint twice(int a) {\n}\n} // namespace\n",
+                       "tests/unit/a/y.cpp": "namespace {\nusing twice = int;\n} // namespace\n"},
+     [("tests/unit/a/y.cpp", 2, "'twice' is in tests/unit/a/x.cpp")], {}),
+    (structure.unity, {"tests/unit/a/x.cpp": "namespace {\nint twice(int a);\n} // namespace\n",
+                       "tests/unit/b/x.cpp": "namespace {\nint twice(int a);\n} // namespace\n",
+                       "a/x.cpp": "namespace {\nint once = 1;\n} // namespace\n",
+                       "a/y.cpp": "namespace {\nint once = 1;\n} // namespace\n"}, [], {}),
     (structure.no_asio, {"b/y.hpp": "#include <boost/asio.hpp>\n"}, [], {"folders": ("a/",)}),
 
     (text.leftovers, {"a.md": planted("x\nTO|DO: y\n"), "b.cpp": planted("// FIX|ME\n")},

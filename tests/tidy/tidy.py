@@ -14,7 +14,7 @@ from tree import read_tree
 
 RULES = [
     rules_structure.layers, rules_structure.include_cycles, rules_structure.threads, rules_structure.wall_clock,
-    rules_structure.no_clock, rules_structure.no_asio,
+    rules_structure.no_clock, rules_structure.no_asio, rules_structure.unity,
     rules_text.leftovers, rules_text.disabled, rules_text.commented_out, rules_text.white_space, rules_text.secrets,
     rules_text.statement_ids, rules_text.documents,
     rules_conformance.conformance, rules_conformance.conformance_table,

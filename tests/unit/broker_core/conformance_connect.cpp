@@ -13,7 +13,6 @@ using proto::version;
 
 namespace {
 
-constexpr version both[] = {version::v3_1_1, version::v5};
 
 connect_options kept(std::uint32_t expiry_s = 3600) {
     connect_options o;

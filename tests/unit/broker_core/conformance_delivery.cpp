@@ -12,7 +12,6 @@ using proto::version;
 
 namespace {
 
-constexpr version both[] = {version::v3_1_1, version::v5};
 
 publish_options with_id(proto::packet_id id, bool dup = false) {
     publish_options o;

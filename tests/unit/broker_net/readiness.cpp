@@ -13,16 +13,16 @@ using fb::net::readiness;
 
 namespace {
 
-struct two_ends {
+struct socket_pair {
     int ours = -1;
     int theirs = -1;
-    two_ends() {
+    socket_pair() {
         std::array<int, 2> fds{};
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()) == 0);
         ours = fds[0];
         theirs = fds[1];
     }
-    ~two_ends() {
+    ~socket_pair() {
         ::close(ours);
         if (theirs >= 0) ::close(theirs);
     }
@@ -43,7 +43,7 @@ std::string told(readiness& r) {
 
 TEST_CASE("bytes are told of once, whether they are read or not, and so are more of them") {
     readiness r;
-    two_ends a;
+    socket_pair a;
     REQUIRE(r.add(a.ours, 7));
     CHECK(told(r) == "");
     a.say("x");
@@ -55,7 +55,7 @@ TEST_CASE("bytes are told of once, whether they are read or not, and so are more
 
 TEST_CASE("what was there before is told at once") {
     readiness r;
-    two_ends a;
+    socket_pair a;
     a.say("x");
     REQUIRE(r.add(a.ours, std::uint64_t{1} << 40));
     CHECK(told(r) == "1099511627776 readable;");
@@ -63,7 +63,7 @@ TEST_CASE("what was there before is told at once") {
 
 TEST_CASE("an end comes with what can still be read") {
     readiness r;
-    two_ends a;
+    socket_pair a;
     REQUIRE(r.add(a.ours, 1));
     a.say("x");
     a.hang_up();
@@ -73,7 +73,7 @@ TEST_CASE("an end comes with what can still be read") {
 
 TEST_CASE("room to write is told of when somebody waits for it") {
     readiness r;
-    two_ends a;
+    socket_pair a;
     REQUIRE(r.add(a.ours, 1));
     const std::string much(1 << 16, 'x');
     while (::send(a.ours, much.data(), much.size(), 0) > 0) {
@@ -88,13 +88,13 @@ TEST_CASE("room to write is told of when somebody waits for it") {
 
 TEST_CASE("nothing is told of a descriptor that was removed or closed") {
     readiness r;
-    two_ends a;
+    socket_pair a;
     REQUIRE(r.add(a.ours, 1));
     a.say("x");
     r.remove(a.ours);
     CHECK(told(r) == "");
     {
-        two_ends c;
+        socket_pair c;
         REQUIRE(r.add(c.ours, 2));
         c.say("x");
     }
@@ -104,7 +104,7 @@ TEST_CASE("nothing is told of a descriptor that was removed or closed") {
 
 TEST_CASE("more events than one call tells come with the next") {
     readiness r;
-    std::array<two_ends, 300> many;
+    std::array<socket_pair, 300> many;
     std::uint64_t key = 0;
     for (auto& x : many) {
         REQUIRE(r.add(x.ours, ++key));
