@@ -61,6 +61,18 @@ void check_listener(const mqtt_listener& l, bool passwords, std::vector<std::str
     }
 }
 
+/// Options that would be passed over in silence.
+void check_options(const mqtt_listener& l, std::vector<std::string>& faults) {
+    const auto where = "listener " + to_string(l.url) + ": ";
+    if (!l.websocket_origins.empty() && !l.url.websocket())
+        faults.push_back(where + "websocket_origins is for ws:// and wss://");
+    if (l.mode != mqtt_listener{}.mode && l.url.scheme != "unix") faults.push_back(where + "mode is for unix://");
+    if (!l.proxy_from.empty() && !l.proxy_protocol)
+        faults.push_back(where + "proxy_from says who may send a PROXY header: it needs proxy_protocol = true");
+    if (!l.proxy_from.empty() && l.url.scheme == "unix")
+        faults.push_back(where + "proxy_from is for addresses; who may use a Unix socket its mode says");
+}
+
 void check_listener(const http_listener& l, std::vector<std::string>& faults) {
     if (l.url.tls() || l.url.loopback() || l.plain_beyond_loopback) return;
     faults.push_back("http.listener " + to_string(l.url) +
@@ -81,7 +93,10 @@ config parse_config(std::string_view text, const std::string& name) {
 
 std::vector<std::string> contradictions(const config& c) {
     std::vector<std::string> faults;
-    for (const auto& l : c.listeners) check_listener(l, !c.auth.password_file.empty(), faults);
+    for (const auto& l : c.listeners) {
+        check_listener(l, !c.auth.password_file.empty(), faults);
+        check_options(l, faults);
+    }
     for (const auto& l : c.http.listeners) check_listener(l, faults);
     const auto& base = c.http.public_url;
     if (!base.empty() && ((!base.starts_with("https://") && !base.starts_with("http://")) || base.ends_with('/'))) {

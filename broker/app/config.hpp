@@ -46,6 +46,7 @@ struct mqtt_listener {
     std::vector<std::string> websocket_origins; // of ws and wss; empty: pages of any origin
     unsigned mode = 0660;                       // of a Unix socket
     bool proxy_protocol = false;
+    std::vector<std::string> proxy_from; // networks of the balancers; empty: anybody
 };
 
 struct http_listener {

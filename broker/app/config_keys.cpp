@@ -1,5 +1,6 @@
 #include "broker/app/config_keys.hpp"
 
+#include "broker/net/network_prefix.hpp"
 #include "proto/topic.hpp"
 
 namespace fb::app {
@@ -13,6 +14,8 @@ constexpr std::int64_t gib = 1 << 30;
 constexpr std::int64_t u32_max = 0xFFFF'FFFF;
 
 bool any_text(std::string_view text) { return !text.empty(); }
+
+bool network(std::string_view text) { return net::network_prefix::parse(text).has_value(); }
 
 fields fields_of(log_config& c) {
     return {word("level", c.level, {"trace", "debug", "info", "warn", "error"}),
@@ -28,7 +31,8 @@ fields fields_of(mqtt_listener& c) {
             word("device_identity", c.identity, {"certificate", "client-id"}),
             texts("websocket_origins", c.websocket_origins, any_text, "an origin in quotes"),
             file_mode("mode", c.mode),
-            boolean("proxy_protocol", c.proxy_protocol)};
+            boolean("proxy_protocol", c.proxy_protocol),
+            texts("proxy_from", c.proxy_from, network, "a network like \"10.0.0.0/8\" or an address, in quotes")};
 }
 
 fields fields_of(http_listener& c) {

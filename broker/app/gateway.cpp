@@ -121,6 +121,7 @@ void gateway::make_broker() {
         out.unix_mode = l.mode;
         if (l.url.websocket()) out.websocket = net::websocket_settings{l.url.path, l.websocket_origins};
         out.proxy_protocol = l.proxy_protocol;
+        for (const std::string& n : l.proxy_from) out.proxy_from.push_back(*net::network_prefix::parse(n));
         out.allow_anonymous = l.allow_anonymous;
         out.identity_from_client_id = l.identity == device_identity::client_id;
         if (l.url.tls()) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/core/engine.hpp"
+#include "broker/net/network_prefix.hpp"
 #include "broker/net/websocket_upgrade.hpp"
 #include "certs/tls_context.hpp"
 
@@ -23,6 +24,7 @@ struct listener_settings {
     std::shared_ptr<certs::tls_context> tls;     // null: plain
     std::optional<websocket_settings> websocket; // MQTT comes in WebSocket frames
     bool proxy_protocol = false;                 // a PROXY header comes first and says who the peer is
+    std::vector<network_prefix> proxy_from;      // who may send one; empty: anybody
     bool allow_anonymous = false;                // admit peers without a certificate
     bool identity_from_client_id = false;        // for trying things: a client id names a device
 };

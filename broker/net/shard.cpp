@@ -157,6 +157,7 @@ void shard::work() {
     if (engine_.next_deadline_ms() <= mono_ms) engine_.on_time(now());
     pass_deadlines(mono_ms);
     if (system_due_ms_ <= mono_ms) publish_system_topics(mono_ms);
+    tell_left_out();
     act_on_effects();
     if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
     deliver_sent();
@@ -228,7 +229,7 @@ void shard::act_on_effects() {
         }
         effects_.auth.clear();
         for (const auto& r : effects_.refusals) {
-            spdlog::warn("{}: PUBLISH to '{}' refused: {}", r.client_id, r.topic, r.why);
+            if (may_log()) spdlog::warn("{}: PUBLISH to '{}' refused: {}", r.client_id, r.topic, r.why);
         }
         effects_.refusals.clear();
         for (const auto& h : effects_.touched) to_flush_.push_back(h);
@@ -262,7 +263,8 @@ void shard::hand_out_notices() {
 }
 
 void shard::arm_timer() {
-    const std::int64_t at = std::min({engine_.next_deadline_ms(), next_deadline_ms(), system_due_ms_, stop_at_ms_});
+    const std::int64_t at =
+        std::min({engine_.next_deadline_ms(), next_deadline_ms(), system_due_ms_, stop_at_ms_, log_budget_.due_ms()});
     if (at == timer_at_ms_) return;
     timer_at_ms_ = at;
     if (at == core::never) {
@@ -273,6 +275,12 @@ void shard::arm_timer() {
     timer_.async_wait([this](boost::system::error_code e) {
         if (!e) timer_at_ms_ = core::never;
     });
+}
+
+void shard::tell_left_out() {
+    if (const std::uint64_t count = log_budget_.take_left_out(now_.mono_ms); count != 0) {
+        spdlog::warn("{} more lines about connections and refused publications were left out", count);
+    }
 }
 
 void shard::publish_system_topics(std::int64_t mono_ms) {

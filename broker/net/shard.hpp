@@ -25,6 +25,7 @@
 #include "broker/net/connection.hpp"
 #include "broker/net/handshake_pool.hpp"
 #include "broker/net/inbox.hpp"
+#include "broker/net/log_budget.hpp"
 #include "broker/net/readiness.hpp"
 #include "broker/net/settings.hpp"
 #include "broker/net/shard_messages.hpp"
@@ -104,6 +105,8 @@ class shard final : private core::crossing_port {
     void destroy(connection& c);
     const core::instant& now() const noexcept { return now_; }
     void tick();
+    bool may_log() { return log_budget_.allow(now_.mono_ms); }
+    void tell_left_out();
 
     // shard_accept.cpp: from accept to the first packet
     void arm_accept(std::size_t listener_no);
@@ -203,7 +206,8 @@ class shard final : private core::crossing_port {
     std::size_t in_pool_ = 0;
     bool accepting_paused_ = false; // some listener is not armed
     std::int64_t accept_again_ms_ = 0;
-    std::int64_t next_warning_ms_ = 0; // of those that could fill a log
+    std::int64_t next_warning_ms_ = 0; // of those that one line a second tells enough of
+    log_budget log_budget_{20};
     std::vector<std::uint32_t> by_engine_slot_;
     std::deque<deadline> connect_deadlines_; // each list has one time-out, so it is in order
     std::deque<deadline> linger_deadlines_;

@@ -123,6 +123,13 @@ void shard::adopt(int fd, const listener_settings& l) {
     c.info.address = peer_address(fd);
     connect_deadlines_.push_back({now().mono_ms + connect_timeout_ms(), c.slot, c.generation, c.at});
     if (!l.proxy_protocol) return begin(c);
+    const auto holds = [&](const network_prefix& n) { return n.contains(c.info.address); };
+    if (!l.proxy_from.empty() && std::none_of(l.proxy_from.begin(), l.proxy_from.end(), holds)) {
+        counters_.proxy_refused.add();
+        if (may_log())
+            spdlog::warn("{}: closed: it is none of the proxies of this listener (proxy_from)", c.info.address);
+        return destroy(c);
+    }
     enter(c, stage::proxy_header);
     arm_read(c);
 }
@@ -179,8 +186,10 @@ void shard::handshake_done(handshake_step& step) {
     case tls_status::closed:
     case tls_status::failed:
         counters_.tls_failed.add();
-        spdlog::info("{}: TLS handshake failed: {}", c->info.address,
-                     c->stream.tls().error_text().empty() ? "connection closed" : c->stream.tls().error_text());
+        if (may_log()) {
+            const std::string& why = c->stream.tls().error_text();
+            spdlog::info("{}: TLS handshake failed: {}", c->info.address, why.empty() ? "connection closed" : why);
+        }
         return destroy(*c);
     }
     counters_.tls_handshakes.add();
@@ -213,8 +222,10 @@ bool shard::identify(connection& c) {
     const auto id = certs::identity_of(certificate);
     if (!id) {
         counters_.tls_failed.add();
-        spdlog::warn("{}: the client certificate names no device: neither SAN nor CN is a valid device id",
-                     c.info.address);
+        if (may_log()) {
+            spdlog::warn("{}: the client certificate names no device: neither SAN nor CN is a valid device id",
+                         c.info.address);
+        }
         return false;
     }
     auto p = std::make_shared<core::principal>();
@@ -247,7 +258,7 @@ void shard::gone_early(connection& c) {
     if (!c.stream.in_frames()) return destroy(c);
     if (const char* broken = c.stream.frame_fault()) {
         counters_.websocket_broken.add();
-        spdlog::info("{}: closed before CONNECT: {}", c.info.address, broken);
+        if (may_log()) spdlog::info("{}: closed before CONNECT: {}", c.info.address, broken);
     }
     finish(c); // a WebSocket's Close is answered and waited for
 }
@@ -282,7 +293,10 @@ void shard::pass_deadlines(std::int64_t mono_ms) {
         connect_deadlines_.pop_front();
         connection* c = find(d.slot, d.generation);
         if (c == nullptr || !is_pending(c->at)) continue;
-        spdlog::info("{}: closed: no complete CONNECT within {} s", c->info.address, config_.limits.connect_timeout_s);
+        if (may_log()) {
+            spdlog::info("{}: closed: no complete CONNECT within {} s", c->info.address,
+                         config_.limits.connect_timeout_s);
+        }
         destroy(*c);
     }
     while (!linger_deadlines_.empty() && linger_deadlines_.front().at_ms <= mono_ms) {

@@ -146,8 +146,10 @@ void shard::close(const core::close_request& r) {
     const auto level = r.cause == core::close_cause::client_disconnect || r.cause == core::close_cause::server_stop
                            ? spdlog::level::debug
                            : spdlog::level::info;
-    spdlog::log(level, "{} ({}): {}{}{}", r.client_id.empty() ? "unnamed client" : r.client_id, r.address,
-                core::to_string(r.cause), r.detail.empty() ? "" : ": ", r.detail);
+    if (spdlog::should_log(level) && may_log()) {
+        spdlog::log(level, "{} ({}): {}{}{}", r.client_id.empty() ? "unnamed client" : r.client_id, r.address,
+                    core::to_string(r.cause), r.detail.empty() ? "" : ": ", r.detail);
+    }
     enter(c, stage::closing);
     linger_deadlines_.push_back({now().mono_ms + linger_ms, c.slot, c.generation, stage::closing});
     flush(c);

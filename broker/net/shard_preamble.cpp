@@ -21,7 +21,7 @@ void shard::proxy_header_ready(connection& c) {
     proxy_header h = read_proxy_header(c.partial);
     if (h.what == proxy_header::state::refused) {
         counters_.proxy_refused.add();
-        spdlog::info("{}: closed: its PROXY header is refused: {}", c.info.address, h.why);
+        if (may_log()) spdlog::info("{}: closed: its PROXY header is refused: {}", c.info.address, h.why);
         return destroy(c);
     }
     const bool complete = h.what == proxy_header::state::complete;
@@ -55,7 +55,7 @@ void shard::answered(connection& c, const upgrade_answer& answer) {
     const std::string_view text = answer.response;
     c.stream.write({&text, 1}, record_buffer_);
     if (refused) {
-        spdlog::info("{}: no WebSocket: {}", c.info.address, answer.refusal);
+        if (may_log()) spdlog::info("{}: no WebSocket: {}", c.info.address, answer.refusal);
         return finish(c);
     }
     std::string().swap(c.partial);
