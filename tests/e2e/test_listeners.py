@@ -38,6 +38,11 @@ cert = "{pki}/server.crt"
 key = "{pki}/server.key"
 client_ca = "{pki}/ca.crt"
 proxy_protocol = true
+[[listener]]
+url = "mqtt://127.0.0.1:{guarded}"
+allow_anonymous = true
+proxy_protocol = true
+proxy_from = ["127.0.0.2", "10.0.0.0/8"]
 [limits]
 connections_per_address_max = 3
 connect_timeout_s = 2
@@ -108,9 +113,9 @@ def v2(source, tlvs=b"", command=0x21):
 class Proxied(Case):
     def setUp(self):
         super().setUp()
-        self.plain, self.tls, self.wss = free_port(), free_port(), free_port()
+        self.plain, self.tls, self.wss, self.guarded = (free_port() for _ in range(4))
         self.b = self.broker(shards=4, extra=_PROXIED.format(plain=self.plain, tls=self.tls, wss=self.wss,
-                                                              pki=pki.authority()))
+                                                              guarded=self.guarded, pki=pki.authority()))
 
     def connect(self, header, client_id, *, wrong=False):
         c = RawClient(self.plain)
@@ -151,6 +156,18 @@ class Proxied(Case):
         with self.assertRaises((ssl.SSLError, OSError)):
             pki.client_context("dev1").wrap_socket(s, server_hostname="127.0.0.1")
         eventually(lambda: "PROXY header is refused" in self.b.log(), "the log says so")
+
+    def test_only_the_named_proxies_may_send_one(self):
+        for source, admitted in (("127.0.0.1", False), ("127.0.0.2", True)):
+            with self.subTest(source):
+                s = socket.create_connection(("127.0.0.1", self.guarded), timeout=PATIENCE_S, source_address=(source, 0))
+                with s:
+                    try:
+                        s.sendall(v1("192.0.2.1") + raw.connect("behind"))
+                        self.assertEqual(s.recv(1), b"\x20" if admitted else b"")
+                    except (ConnectionResetError, BrokenPipeError):
+                        self.assertFalse(admitted)
+        eventually(lambda: "127.0.0.1: closed: it is none of the proxies" in self.b.log(), "the log says so")
 
     def test_without_the_setting_a_header_is_no_packet(self):
         c = self.raw(self.b)
