@@ -5,9 +5,11 @@
 
 namespace fb::certs {
 
-std::time_t verification_time(SSL* ssl) noexcept {
-    X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
-    const bool fixed = X509_VERIFY_PARAM_get_flags(parameters) & X509_V_FLAG_USE_CHECK_TIME;
+std::time_t verification_time(SSL* ssl) noexcept { return verification_time(SSL_get0_param(ssl)); }
+
+std::time_t verification_time(const X509_VERIFY_PARAM* parameters) noexcept {
+    const bool fixed =
+        X509_VERIFY_PARAM_get_flags(const_cast<X509_VERIFY_PARAM*>(parameters)) & X509_V_FLAG_USE_CHECK_TIME;
     return fixed ? X509_VERIFY_PARAM_get_time(parameters) : std::time(nullptr);
 }
 

@@ -8,6 +8,7 @@
 
 typedef struct ssl_st SSL;
 typedef struct x509_st X509;
+typedef struct X509_VERIFY_PARAM_st X509_VERIFY_PARAM;
 
 namespace fb::certs {
 
@@ -15,8 +16,9 @@ namespace fb::certs {
 /// that has expired since. tls_session::handshake calls it; nobody else needs to.
 std::optional<std::string> refuse_peer(SSL* ssl);
 
-/// The time certificates of this session are judged by (tls_settings::clock_floor).
+/// The time certificates are judged by (tls_settings::clock_floor), of a session or of one verification.
 std::time_t verification_time(SSL* ssl) noexcept;
+std::time_t verification_time(const X509_VERIFY_PARAM* parameters) noexcept;
 
 /// Not yet valid counts as well.
 bool outside_validity(X509* certificate, std::time_t now) noexcept;

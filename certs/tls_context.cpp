@@ -6,6 +6,7 @@
 #include "certs/error.hpp"
 #include "certs/peer_check.hpp"
 #include "certs/pem_files.hpp"
+#include "certs/verified_chains.hpp"
 
 namespace fb::certs {
 
@@ -14,6 +15,15 @@ namespace {
 constexpr int chain_depth_max = 4;          // intermediates between a device and its CA
 constexpr long chain_bytes_max = 32 * 1024; // what a client may send before it is known
 constexpr char session_context[] = "fotabroker";
+constexpr std::size_t verified_chains_max = 16'384; // about 150 bytes each
+
+/// Lives as long as the SSL_CTX, which sessions keep alive.
+int chains_index() {
+    static const int index = SSL_CTX_get_ex_new_index(
+        0, nullptr, nullptr, nullptr,
+        [](void*, void* held, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<verified_chains*>(held); });
+    return index;
+}
 
 void set_protocol(SSL_CTX* context) {
     require(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1, "TLS 1.2");
@@ -49,6 +59,11 @@ void set_client_verification(SSL_CTX* context, const tls_settings& settings) {
     require(SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT) == 1, "purpose of client certificates");
     SSL_CTX_set_verify_depth(context, chain_depth_max);
     SSL_CTX_set_max_cert_list(context, chain_bytes_max);
+    auto chains = std::make_unique<verified_chains>(verified_chains_max);
+    require(SSL_CTX_set_ex_data(context, chains_index(), chains.get()) == 1, "verified chains");
+    SSL_CTX_set_cert_verify_callback(
+        context, [](X509_STORE_CTX* ctx, void* held) { return static_cast<verified_chains*>(held)->verify(ctx); },
+        chains.release());
     // A chain ends at a certificate of the file, so an intermediate in it admits its own devices and no others.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify(context,
@@ -71,7 +86,8 @@ void set_resumption(SSL_CTX* context) {
     require(SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(session_context),
                                            sizeof session_context - 1) == 1,
             "session id context");
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); // tickets keep the state at the client
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);          // tickets keep the state at the client
+    require(SSL_CTX_set_num_tickets(context, 1) == 1, "session tickets"); // a device has one connection to resume
     require(SSL_CTX_set_session_ticket_cb(context, nullptr, on_ticket, nullptr) == 1, "session tickets");
 }
 

@@ -2,7 +2,8 @@
 //
 // TLS 1.2 and 1.3, server preference, read-ahead, SSL_MODE_RELEASE_BUFFERS | ENABLE_PARTIAL_WRITE |
 // ACCEPT_MOVING_WRITE_BUFFER, session id context set, tickets on for resumption (no server-side cache). A ticket whose
-// client certificate has expired is ignored: the client gets a full handshake, where a renewed one is asked for.
+// client certificate has expired is ignored: the client gets a full handshake, where a renewed one is asked for. A client
+// chain is verified once (verified_chains.hpp).
 #pragma once
 
 #include <ctime>

@@ -154,6 +154,24 @@ TEST_CASE("an expired certificate is refused") {
     }
 }
 
+TEST_CASE("a device that was here before gets in by its certificate until that has expired") {
+    test_authority authority;
+    const tls_context context(authority.settings(client_certificates::required));
+    for (const int version : versions) {
+        for (const int days : {0, 300}) {
+            tls_peers peers(context, {.version = version, .certificate = authority.file("dev-1.crt")});
+            peers.let_days_pass(days);
+            CHECK(peers.shake_hands() == tls_status::ok);
+            CHECK_FALSE(peers.server.resumed());
+            CHECK(identity_at(peers.server) == "dev-1");
+        }
+        tls_peers late(context, {.version = version, .certificate = authority.file("dev-1.crt")});
+        late.let_days_pass(366);
+        CHECK(late.shake_hands() == tls_status::failed);
+        CHECK(late.server.error_text() == "certificate verify failed: certificate has expired");
+    }
+}
+
 TEST_CASE("a server's certificate does not make a device") {
     test_authority authority;
     const tls_context context(authority.settings(client_certificates::required));
