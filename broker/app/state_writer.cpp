@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "broker/app/passing_deliveries.hpp"
 #include "broker/app/state_records.hpp"
 #include "broker/net/time_now.hpp"
 
@@ -85,11 +86,15 @@ bool state_writer::wait_for_work(std::vector<item>& taken) {
 /// False when it gave up: nothing later may be written then.
 bool state_writer::commit(const std::vector<item>& taken) {
     const core::instant now = net::time_now();
+    passing_deliveries passing;
+    for (const item& i : taken) passing.look_at(i.batch);
     std::vector<storage::session_operation> operations;
     for (const item& i : taken) {
-        for (const auto& op : i.batch.operations) operations.push_back(to_storage(op, now));
+        for (const auto& op : i.batch.operations) {
+            if (!passing.cover(op)) operations.push_back(to_storage(op, now));
+        }
     }
-    if (!apply(operations)) return false;
+    if (!operations.empty() && !apply(operations)) return false;
     commits_.fetch_add(1, std::memory_order_relaxed);
     operations_.fetch_add(operations.size(), std::memory_order_relaxed);
     for (const item& i : taken) waiting_bytes_.fetch_sub(i.bytes, std::memory_order_relaxed);
