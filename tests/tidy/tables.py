@@ -30,7 +30,6 @@ WALL_CLOCK = {
     "broker/app/": "a shell: the executable",
     "broker/net/": "a shell: gives engines their time",
     "certs/": "validity of certificates",
-    "certs/verified_chains": "handshakes run in a pool and share what has been verified",
     "fota/fota_thread": "the shell of the FOTA service",
     "http/": "a shell: tokens and signed URLs expire",
     "storage/sqlite/migrate": "notes for people when a migration ran; nothing is decided by it",

@@ -12,9 +12,9 @@ using proto::reason_code;
 
 namespace {
 
-broker_setup on_shards(core::shard_id count) {
+broker_setup on_shards(core::shard_id shards) {
     broker_setup setup;
-    setup.shards = count;
+    setup.shards = shards;
     return setup;
 }
 
