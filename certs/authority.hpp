@@ -19,8 +19,8 @@ struct issue_options {
 /// Writes ca.crt and ca.key into `out` (created if missing).
 void init_authority(const std::filesystem::path& out, const std::string& common_name, const issue_options& options);
 
-/// Writes server.crt and server.key. `names` are DNS names or IP addresses; all become SANs, the first the CN. notBefore
-/// is 1970: a device without a clock must accept it.
+/// Writes server.crt and server.key. `names` are DNS names or IP addresses; all become SANs, the first the CN.
+/// notBefore is 1970: a device without a clock must accept it.
 void issue_server(const std::filesystem::path& authority, const std::vector<std::string>& names,
                   const std::filesystem::path& out, const issue_options& options);
 
@@ -30,9 +30,9 @@ void issue_device(const std::filesystem::path& authority, const std::string& id,
                   const issue_options& options);
 
 struct issued {
-    std::string serial;  // hex
-    std::string kind;    // "server" | "device"
-    std::string name;    // device id or first server name
+    std::string serial;    // hex
+    std::string kind;      // "server" | "device"
+    std::string name;      // device id or first server name
     std::string not_after; // RFC 3339
     std::string fingerprint;
 };

@@ -2,8 +2,8 @@
 //
 // TLS 1.2 and 1.3, server preference, read-ahead, SSL_MODE_RELEASE_BUFFERS | ENABLE_PARTIAL_WRITE |
 // ACCEPT_MOVING_WRITE_BUFFER, session id context set, tickets on for resumption (no server-side cache). A ticket whose
-// client certificate has expired is ignored: the client gets a full handshake, where a renewed one is asked for. A client
-// chain is verified once (verified_chains.hpp).
+// client certificate has expired is ignored: the client gets a full handshake, where a renewed one is asked for. A
+// client chain is verified once (verified_chains.hpp).
 #pragma once
 
 #include <ctime>
@@ -19,15 +19,19 @@ namespace fb::certs {
 enum class client_certificates { none, optional, required };
 
 struct tls_settings {
-    std::filesystem::path certificate; // PEM, leaf first, then intermediates
-    std::filesystem::path key;         // PEM
+    std::filesystem::path certificate;              // PEM, leaf first, then intermediates
+    std::filesystem::path key;                      // PEM
     std::optional<std::filesystem::path> client_ca; // PEM bundle; needed unless client_certificates::none
     client_certificates clients = client_certificates::none;
     std::time_t clock_floor = 0; // certificates are judged by this time while the clock says an earlier one
 };
 
-struct ssl_ctx_free { void operator()(SSL_CTX* ctx) const noexcept; };
-struct ssl_free { void operator()(SSL* ssl) const noexcept; };
+struct ssl_ctx_free {
+    void operator()(SSL_CTX* ctx) const noexcept;
+};
+struct ssl_free {
+    void operator()(SSL* ssl) const noexcept;
+};
 using ssl_ptr = std::unique_ptr<SSL, ssl_free>;
 
 class tls_context {

@@ -26,7 +26,7 @@ struct connection_ref {
 struct peer {
     std::string device_id;
     connection_ref connection;
-    std::string address;                            // textual IP of the peer as seen, without port
+    std::string address;                                // textual IP of the peer as seen, without port
     std::optional<std::string> certificate_fingerprint; // set when a certificate of the device CA vouches for the id
 };
 
@@ -38,9 +38,9 @@ struct ack_token {
 
 /// How a report ends for the sender. Each maps to one MQTT 5 reason code.
 enum class verdict {
-    accepted,   // 0x00: its database row is committed (or there was nothing to write)
-    malformed,  // 0x99: bad JSON, wrong type, oversize; never worth sending again
-    refused,    // 0x87: unregistered device, not its own topic
+    accepted,    // 0x00: its database row is committed (or there was nothing to write)
+    malformed,   // 0x99: bad JSON, wrong type, oversize; never worth sending again
+    refused,     // 0x87: unregistered device, not its own topic
     unavailable, // not committed: no acknowledgement may be sent; the connection is to be closed with 0x97/0x83
 };
 
@@ -68,7 +68,8 @@ class broker_port {
     virtual void acknowledge(ack_token token, verdict v, std::string_view reason) = 0;
 };
 
-/// The database's side: submits to the group-commit writer; `done` runs later on the FOTA thread, in order of submission.
+/// The database's side: submits to the group-commit writer; `done` runs later on the FOTA thread, in order of
+/// submission.
 class store_port {
   public:
     virtual ~store_port() = default;

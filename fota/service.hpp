@@ -4,8 +4,8 @@
 // calls happen on one thread (fota_thread.hpp runs one; tests just call).
 //
 // Invariants: open updates in memory are authoritative; of each device one write at a time is in flight, what follows
-// waits for it, and after a failed one memory is read again; a report is acknowledged only after its commit; a command is
-// published only after its `offered` is committed.
+// waits for it, and after a failed one memory is read again; a report is acknowledged only after its commit; a command
+// is published only after its `offered` is committed.
 #pragma once
 
 #include <functional>

@@ -32,7 +32,8 @@ result<pingresp> decode_pingresp(const frame& f);
 result<disconnect> decode_disconnect(const frame& f, version v);
 result<auth> decode_auth(const frame& f, version v);
 
-/// The inverse of append_forward_block (encode.hpp): what a kept message says about itself. The views point into `block`.
+/// The inverse of append_forward_block (encode.hpp): what a kept message says about itself. The views point into
+/// `block`.
 result<publish_properties> decode_forward_block(std::string_view block);
 
 /// Any of them, for tools, tests and fuzzing; the broker calls the one it expects.

@@ -50,12 +50,12 @@ struct publish_head {
     bool retain = false;
     bool dup = false;
     packet_id id = 0;
-    std::uint16_t topic_alias = 0;                 // 0: none
-    std::uint32_t message_expiry_s = 0;            // written when has_expiry
+    std::uint16_t topic_alias = 0;      // 0: none
+    std::uint32_t message_expiry_s = 0; // written when has_expiry
     bool has_expiry = false;
     const std::uint32_t* subscription_ids = nullptr;
     std::size_t subscription_id_count = 0;
-    std::string_view forward_block;                // from append_forward_block; ignored in 3.1.1
+    std::string_view forward_block; // from append_forward_block; ignored in 3.1.1
     std::size_t payload_size = 0;
 };
 

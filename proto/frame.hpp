@@ -13,9 +13,9 @@ namespace fb::proto {
 /// One whole packet inside the bytes given.
 struct frame {
     packet_type type{};
-    std::uint8_t flags = 0;  // the lower four bits of the first byte, not yet judged
-    std::string_view body;   // variable header and payload
-    std::uint32_t size = 0;  // bytes of the whole packet, fixed header included; 0: not complete yet
+    std::uint8_t flags = 0;   // the lower four bits of the first byte, not yet judged
+    std::string_view body;    // variable header and payload
+    std::uint32_t size = 0;   // bytes of the whole packet, fixed header included; 0: not complete yet
     std::uint32_t needed = 0; // when not complete: bytes the whole packet will have, or 0 while that is unknown
 
     bool complete() const noexcept { return size != 0; }

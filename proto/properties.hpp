@@ -56,8 +56,10 @@ class user_properties {
 
     user_properties() = default;
     /// REQUIRES: `block` is a property block that a decoder accepted.
-    explicit user_properties(std::string_view block) noexcept : block_(block) {}
-    user_properties(std::initializer_list<pair> pairs) : list_(pairs) {}
+    explicit user_properties(std::string_view block) noexcept
+        : block_(block) {}
+    user_properties(std::initializer_list<pair> pairs)
+        : list_(pairs) {}
 
     void add(std::string_view name, std::string_view value) { list_.emplace_back(name, value); }
     bool empty() const;

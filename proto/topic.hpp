@@ -41,13 +41,16 @@ std::optional<share> parse_share(std::string_view filter) noexcept;
 /// Walks the levels of a topic or filter: `while (levels.next(level)) ...`.
 class level_reader {
   public:
-    explicit level_reader(std::string_view topic) noexcept : rest_(topic) {}
+    explicit level_reader(std::string_view topic) noexcept
+        : rest_(topic) {}
     bool next(std::string_view& level) noexcept {
         if (done_) return false;
         const auto slash = rest_.find('/');
         level = rest_.substr(0, slash);
-        if (slash == std::string_view::npos) done_ = true;
-        else rest_.remove_prefix(slash + 1);
+        if (slash == std::string_view::npos)
+            done_ = true;
+        else
+            rest_.remove_prefix(slash + 1);
         return true;
     }
     bool last() const noexcept { return done_; }

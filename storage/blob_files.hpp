@@ -48,7 +48,9 @@ class blob_reader {
 
   private:
     friend class blob_files;
-    blob_reader(int fd, std::int64_t size) : fd_(fd), size_(size) {}
+    blob_reader(int fd, std::int64_t size)
+        : fd_(fd)
+        , size_(size) {}
 
     int fd_ = -1;
     std::int64_t size_ = 0;
@@ -68,7 +70,8 @@ class blob_files {
     std::int64_t bytes_free() const;
 
   private:
-    explicit blob_files(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    explicit blob_files(std::filesystem::path directory)
+        : directory_(std::move(directory)) {}
     std::filesystem::path directory_;
 };
 

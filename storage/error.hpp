@@ -30,8 +30,10 @@ struct error {
 template <class T>
 class result {
   public:
-    result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-    result(error e) : state_(std::in_place_index<1>, std::move(e)) {}
+    result(T value)
+        : state_(std::in_place_index<0>, std::move(value)) {}
+    result(error e)
+        : state_(std::in_place_index<1>, std::move(e)) {}
 
     explicit operator bool() const noexcept { return state_.index() == 0; }
     T& operator*() { return std::get<0>(state_); }

@@ -84,9 +84,9 @@ struct prune_idempotency {
     timestamp older_than{};
 };
 
-using fota_operation = std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device,
-                                    set_all_offline, save_token, revoke_token, touch_token, save_idempotency,
-                                    prune_idempotency>;
+using fota_operation =
+    std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device, set_all_offline,
+                 save_token, revoke_token, touch_token, save_idempotency, prune_idempotency>;
 
 enum class applied {
     done,
@@ -119,7 +119,8 @@ class fota_reader {
     virtual result<std::optional<device>> find_device(const std::string& device_id) = 0;
     virtual result<std::optional<device>> find_device(const device_uuid& id) = 0;
     virtual result<std::optional<firmware>> find_firmware(const firmware_uuid& id) = 0;
-    virtual result<std::optional<firmware>> find_firmware(const std::string& device_type, const std::string& version) = 0;
+    virtual result<std::optional<firmware>> find_firmware(const std::string& device_type,
+                                                          const std::string& version) = 0;
     virtual result<std::optional<update_view>> find_update(const update_uuid& id) = 0;
     /// The one open update of a device.
     virtual result<std::optional<update_view>> find_open_update(const std::string& device_id) = 0;
@@ -128,10 +129,10 @@ class fota_reader {
     /// All open updates, for the start: in the order of their ids.
     virtual result<std::vector<update_view>> open_updates() = 0;
 
-    virtual result<page<device>> list_devices(const list_query& q) = 0;       // by device_id
-    virtual result<page<firmware>> list_firmwares(const list_query& q) = 0;   // newest first; no seed-only rows
-    virtual result<page<update_view>> list_updates(const list_query& q) = 0;  // newest first; no seed-only rows
-    virtual result<page<result_view>> list_results(const list_query& q) = 0;  // newest first
+    virtual result<page<device>> list_devices(const list_query& q) = 0;             // by device_id
+    virtual result<page<firmware>> list_firmwares(const list_query& q) = 0;         // newest first; no seed-only rows
+    virtual result<page<update_view>> list_updates(const list_query& q) = 0;        // newest first; no seed-only rows
+    virtual result<page<result_view>> list_results(const list_query& q) = 0;        // newest first
     virtual result<std::vector<update_event>> events_of(const update_uuid& id) = 0; // oldest first
     /// The text ids of all devices of a type.
     virtual result<std::vector<std::string>> devices_of_type(const std::string& device_type) = 0;

@@ -83,8 +83,8 @@ std::optional<firmware_state> parse_firmware_state(std::string_view text) noexce
 /// Table updates. `state` empty: a seed-only row, never acted on.
 struct update {
     update_uuid id;
-    device_uuid device_id;     // -> devices.id
-    firmware_uuid firmware_id; // -> firmwares.id
+    device_uuid device_id;            // -> devices.id
+    firmware_uuid firmware_id;        // -> firmwares.id
     std::optional<timestamp> sent_at; // when the command was first published
     std::optional<update_state> state;
     std::int64_t state_version = 0; // compare-and-set: raised by one with every change
@@ -95,7 +95,7 @@ struct update {
     timestamp created_at{};
     timestamp state_at{};
     std::optional<timestamp> step_deadline; // when the present state times out
-    int offer_no = 0;  // counted per attempt; reset with each attempt
+    int offer_no = 0;                       // counted per attempt; reset with each attempt
     int percent = 0;
     std::int64_t bytes_sent = 0;
     std::optional<std::string> from_version;
@@ -114,7 +114,7 @@ struct update_result {
     device_uuid device_id; // -> devices.id
     std::optional<std::string> firmware_version;
     result_status status = result_status::success;
-    timestamp received_at{}; // column "timestamp"
+    timestamp received_at{};              // column "timestamp"
     std::optional<update_uuid> update_id; // null: unsolicited
     std::optional<int> attempt;
     std::optional<std::string> code;

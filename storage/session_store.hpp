@@ -67,17 +67,47 @@ struct queue_record {
     std::vector<std::uint32_t> subscription_ids;
 };
 
-struct put_session { session_record row; };               // inserted or replaced by number; client_id is unique: an older row with it goes
-struct delete_session { std::uint64_t number = 0; };      // with everything that belongs to it
-struct put_subscription { subscription_record row; };     // inserted or replaced by (session, filter)
-struct delete_subscription { std::uint64_t session = 0; std::string filter; };
-struct enqueue { queue_record row; message_record message; }; // the message is stored once however often it is queued
-struct set_delivery { std::uint64_t session = 0; std::uint64_t sequence = 0; std::uint16_t packet_id = 0; delivery_state state{}; };
-struct dequeue { std::uint64_t session = 0; std::uint64_t sequence = 0; };
-struct put_received { std::uint64_t session = 0; std::uint16_t packet_id = 0; };  // QoS 2 received, not yet released
-struct delete_received { std::uint64_t session = 0; std::uint16_t packet_id = 0; };
+struct put_session {
+    session_record row;
+}; // inserted or replaced by number; client_id is unique: an older row with it goes
+struct delete_session {
+    std::uint64_t number = 0;
+}; // with everything that belongs to it
+struct put_subscription {
+    subscription_record row;
+}; // inserted or replaced by (session, filter)
+struct delete_subscription {
+    std::uint64_t session = 0;
+    std::string filter;
+};
+struct enqueue {
+    queue_record row;
+    message_record message;
+}; // the message is stored once however often it is queued
+struct set_delivery {
+    std::uint64_t session = 0;
+    std::uint64_t sequence = 0;
+    std::uint16_t packet_id = 0;
+    delivery_state state{};
+};
+struct dequeue {
+    std::uint64_t session = 0;
+    std::uint64_t sequence = 0;
+};
+struct put_received {
+    std::uint64_t session = 0;
+    std::uint16_t packet_id = 0;
+}; // QoS 2 received, not yet released
+struct delete_received {
+    std::uint64_t session = 0;
+    std::uint16_t packet_id = 0;
+};
 /// `version` orders the writers of one topic: an older one than the stored is ignored. message.id 0 clears the topic.
-struct put_retained { std::uint64_t version = 0; std::string topic; message_record message; };
+struct put_retained {
+    std::uint64_t version = 0;
+    std::string topic;
+    message_record message;
+};
 
 using session_operation = std::variant<put_session, delete_session, put_subscription, delete_subscription, enqueue,
                                        set_delivery, dequeue, put_received, delete_received, put_retained>;

@@ -13,7 +13,6 @@ using proto::version;
 
 namespace {
 
-
 connect_options kept(std::uint32_t expiry_s = 3600) {
     connect_options o;
     o.clean = false;

@@ -12,7 +12,6 @@ using proto::version;
 
 namespace {
 
-
 publish_options with_id(proto::packet_id id, bool dup = false) {
     publish_options o;
     o.id = id;

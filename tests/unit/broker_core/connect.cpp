@@ -332,7 +332,7 @@ TEST_CASE("a gateway that keeps no sessions does not hold that against a client 
     auto& c = b.client("c").resume(100);
     CHECK(c.take_as<proto::connack>(keep).properties.session_expiry_s == 0);
     c.disconnect({}, 50u).expect_nothing(); // not 0x82: it was not 0 in CONNECT
-    c.resume(100).expect("CONNACK 00"); // not present
+    c.resume(100).expect("CONNACK 00");     // not present
 }
 
 TEST_CASE("session_expiry_max_s caps what is asked for, and says so") {
