@@ -87,7 +87,7 @@ class Hostile(Case):
                 naps += 1
             time.sleep(0.1)
         self.assertEqual(process.returncode, 0)
-        self.assertGreater(naps, 2)
+        self.assertGreater(naps, 0)
         return json.load(process.stdout), most
 
     def test_good_clients_lose_nothing_while_a_thousand_hostile_ones_do_their_worst(self):
