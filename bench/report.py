@@ -3,13 +3,24 @@
 import statistics
 from xml.sax.saxutils import escape
 
-# Per kind: the number that is compared, whether more is better, and the further columns.
+CPU_UNIT = "messages per broker-CPU-second"
+
+# Per kind one figure or several: the number that is compared, whether more is better, and the further columns. `part`
+# is added to the scenario's name; "compared": False has no ratio to the baseline, because that does something else.
 FIGURES = {
-    "load": {"key": "per_broker_cpu_second", "more_is_better": True, "unit": "messages per broker-CPU-second",
-             "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")]},
-    "connect": {"key": "broker_cpu_us_each", "more_is_better": False, "unit": "broker CPU us per connection",
-                "more": [("per_second", "connections/s")]},
-    "idle": {"key": "bytes_each", "more_is_better": False, "unit": "resident bytes per connection", "more": []},
+    "load": [{"key": "per_broker_cpu_second", "more_is_better": True, "unit": CPU_UNIT,
+              "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")]}],
+    "retained": [{"key": "read_per_broker_cpu_second", "more_is_better": True, "unit": CPU_UNIT,
+                  "more": [("read_per_second", "messages/s")]}],
+    "offline": [{"key": f"{part}_per_broker_cpu_second", "part": f", {part}", "more_is_better": True, "unit": CPU_UNIT,
+                 "more": [(f"{part}_per_second", "messages/s")]} for part in ("queued", "drained")],
+    "durable": [{"key": "acknowledged_per_second", "more_is_better": True, "unit": "messages acknowledged per second",
+                 "compared": False,
+                 "more": [("acknowledged_p50_us", "p50 us"), ("acknowledged_p99_us", "p99 us"),
+                          ("commits_per_second", "commits/s"), ("acknowledged_per_commit", "messages per commit")]}],
+    "connect": [{"key": "broker_cpu_us_each", "more_is_better": False, "unit": "broker CPU us per connection",
+                 "more": [("per_second", "connections/s")]}],
+    "idle": [{"key": "bytes_each", "more_is_better": False, "unit": "resident bytes per connection", "more": []}],
 }
 BEGIN = "<!-- results: written by ./dev bench --update-readme, not by hand -->"
 END = "<!-- end of results -->"
@@ -22,15 +33,16 @@ def number(value):
 def one_line(kind, result):
     if "failed" in result:
         return "FAILED: " + result["failed"]
-    figure = FIGURES[kind]
-    parts = [f"{number(result[figure['key']])} {figure['unit']}"]
-    parts += [f"{number(result[key])} {label}" for key, label in figure["more"]]
+    parts = []
+    for figure in FIGURES[kind]:
+        columns = [(figure["key"], figure["unit"] + figure.get("part", "")), *figure["more"]]
+        parts += [f"{number(result[key])} {label}" for key, label in columns if key in result]
     return ", ".join(parts)
 
 
 def median(runs, key):
-    """None as soon as one run failed: a broker that loses messages has no speed."""
-    if not runs or any("failed" in r for r in runs):
+    """None as soon as one run failed: a broker that loses messages has no speed. None, too, where nothing is told."""
+    if any("failed" in r or key not in r for r in runs):
         return None
     return statistics.median(r[key] for r in runs)
 
@@ -39,43 +51,37 @@ def ratio_of(mine, baseline):
     return mine / baseline if mine and baseline and mine > 0 and baseline > 0 else None
 
 
-def summarise(scenarios, brokers, results):
-    """One entry per scenario: {"name", "kind", "rows": [{"broker", "figure", "ratio", "more", "failed"}]}."""
-    baseline = next((b["name"] for b in brokers if b.get("baseline")), None)
-    out = []
-    for scenario in scenarios:
-        figure = FIGURES[scenario["kind"]]
-        measured = results[scenario["name"]]
-        base = median(measured.get(baseline, []), figure["key"])
-        rows = []
-        for broker in brokers:
-            runs = measured[broker["name"]]
-            value = median(runs, figure["key"])
-            failures = [r["failed"] for r in runs if "failed" in r]
-            rows.append({"broker": broker["name"], "figure": value, "ratio": ratio_of(value, base),
-                         "more": [median(runs, key) for key, _ in figure["more"]],
-                         "failed": failures[0] if failures else None, "measured": bool(runs)})
-        out.append({"name": scenario["name"], "kind": scenario["kind"], "baseline": baseline, "rows": rows})
-    return out
+def rows_of(figure, measured, baseline):
+    base = median(measured[baseline], figure["key"]) if baseline in measured and figure.get("compared", True) else None
+    for broker, runs in measured.items():
+        value = median(runs, figure["key"])
+        yield {"broker": broker, "figure": value, "ratio": ratio_of(value, base),
+               "more": [median(runs, key) for key, _ in figure["more"]],
+               "failed": next((r["failed"] for r in runs if "failed" in r), None)}
+
+
+def summarise(scenarios, baseline, results):
+    """One entry per scenario and figure: {"name", "kind", "what", "baseline", "rows"}, `what` being the figure."""
+    return [{"name": scenario["name"] + figure.get("part", ""), "kind": scenario["kind"], "what": figure,
+             "baseline": baseline, "rows": list(rows_of(figure, results[scenario["name"]], baseline))}
+            for scenario in scenarios for figure in FIGURES[scenario["kind"]]]
 
 
 def facts_lines(facts):
     lines = [f"Machine: {facts['machine']}; load average {facts['load']} before the run.",
+             f"Disk: {facts['disk']}.",
              f"Measured {facts['date']} at commit {facts['commit']}; {facts['method']}; medians."]
     return lines + [f"{name}: {version}" for name, version in facts["brokers"].items()]
 
 
-def table(kind, entries):
-    figure = FIGURES[kind]
-    baseline = entries[0]["baseline"]
+def table(entries):
+    figure = entries[0]["what"]
     better = "more" if figure["more_is_better"] else "less"
-    heads = ["scenario", "broker", f"{figure['unit']} ({better} is better)", f"to {baseline}"]
+    heads = ["scenario", "broker", f"{figure['unit']} ({better} is better)", f"to {entries[0]['baseline']}"]
     heads += [label for _, label in figure["more"]]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * 2 + "---:|" * (len(heads) - 2)]
     for entry in entries:
         for row in entry["rows"]:
-            if not row["measured"]:
-                continue
             if row["failed"]:
                 cells = ["failed: " + row["failed"].replace("|", "/").replace("\n", " "), "-"]
                 cells += ["-"] * len(figure["more"])
@@ -93,7 +99,7 @@ def markdown(facts, summary):
     for kind in FIGURES:
         entries = [e for e in summary if e["kind"] == kind]
         if entries:
-            lines += ["", *table(kind, entries)]
+            lines += ["", *table(entries)]
     return "\n".join(lines) + "\n"
 
 
@@ -103,9 +109,9 @@ def svg(summary):
     for entry in summary:
         for row in entry["rows"]:
             if row["ratio"] and row["broker"] != entry["baseline"]:
-                better = row["ratio"] if FIGURES[entry["kind"]]["more_is_better"] else 1 / row["ratio"]
+                better = row["ratio"] if entry["what"]["more_is_better"] else 1 / row["ratio"]
                 bars.append((entry["name"], row["broker"], better))
-    label_width, bar_width, line, top = 400, 420, 22, 44
+    label_width, bar_width, line, top = 460, 420, 22, 44
     longest = max([better for _, _, better in bars] + [1.0])
     scale = bar_width / longest
     height = top + line * len(bars) + 16

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import tomllib
+import urllib.request
 
 import machine
 import report
@@ -24,6 +25,7 @@ import report
 HERE = pathlib.Path(__file__).resolve().parent
 START_TIMEOUT_S = 10
 MEASURE_TIMEOUT_S = 180
+ROUNDS = 3
 DEVICE = "bench"  # the client certificate's device id, and so the prefix of the client ids
 
 
@@ -58,10 +60,14 @@ def make_certificates(directory, fotabroker):
 class Broker:
     """One running broker; a context manager that ends it."""
 
-    def __init__(self, config, tls, places):
-        self.places = dict(places, port=free_port(), tls_port=free_port())
-        self.command = config["tls_command" if tls else "command"]
+    def __init__(self, config, scenario, places):
+        tls = scenario.get("tls", False)
+        self.places = dict(places, port=free_port(), tls_port=free_port(), http_port=free_port())
+        self.command = " ".join([config["tls_command" if tls else "command"], config.get("options", "")])
         self.files = config.get("files", {})
+        self.commits = config.get("commits") if scenario["kind"] == "durable" else None
+        if self.commits:
+            self.command += " " + self.commits["options"]
         self.port = self.places["tls_port" if tls else "port"]
 
     def __enter__(self):
@@ -94,6 +100,13 @@ class Broker:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")[-300:].strip()
 
+    def commits_so_far(self):
+        with urllib.request.urlopen(self.commits["url"].format(**self.places), timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(self.commits["counter"] + " "):
+                    return int(line.split()[1])
+        raise RuntimeError("its metrics have no " + self.commits["counter"])
+
     def __exit__(self, *_):
         self.process.terminate()
         try:
@@ -106,9 +119,11 @@ class Broker:
 
 
 def fleet_command(fleet, scenario, broker, certs, args):
-    command = [fleet, scenario["kind"], *shlex.split(scenario["args"]), "--json", "--host", "127.0.0.1",
+    # "durable" is a load, looked at from the publishers' side.
+    subcommand = "load" if scenario["kind"] == "durable" else scenario["kind"]
+    command = [fleet, subcommand, *shlex.split(scenario["args"]), "--json", "--host", "127.0.0.1",
                "--port", str(broker.port), "--broker-pid", str(broker.process.pid)]
-    if scenario["kind"] == "load":
+    if subcommand == "load":
         command += ["--seconds", str(args.seconds)]
     if scenario["kind"] == "idle":
         command += ["--settle", "1" if args.quick else "2"]
@@ -118,25 +133,49 @@ def fleet_command(fleet, scenario, broker, certs, args):
     return [str(part) for part in command]
 
 
-def measure(scenario, config, places, args):
-    """The JSON of one measurement, or {"failed": why}. A load that was not verified has failed."""
+def run_fleet(broker, command):
+    """What fotabroker-fleet says about this broker, or {"failed": why}. What was not verified has failed."""
     try:
-        with Broker(config, scenario.get("tls", False), places) as broker:
-            command = fleet_command(args.fleet, scenario, broker, places["certs"], args)
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=MEASURE_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                return {"failed": "no end in time"}
-            if done.returncode != 0 and not done.stdout:
-                gone = f" (broker ended: {broker.last_words()})" if broker.process.poll() is not None else ""
-                return {"failed": done.stderr.strip() + gone}
-            result = json.loads(done.stdout)
-            if not result.get("verified", True):
-                return {"failed": "not verified: " + ", ".join(
-                    f"{key} {result[key]}" for key in ("lost", "doubled", "reordered", "stray", "refused") if result[key])}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MEASURE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return {"failed": "no end in time"}
+    if done.returncode != 0 and not done.stdout:
+        gone = f" (broker ended: {broker.last_words()})" if broker.process.poll() is not None else ""
+        return {"failed": done.stderr.strip() + gone}
+    result = json.loads(done.stdout)
+    if not result.get("verified", True):
+        return {"failed": "not verified: " + ", ".join(
+            f"{key} {result[key]}" for key in ("lost", "doubled", "reordered", "stray", "refused") if result[key])}
+    return result
+
+
+def measure(scenario, config, places, args):
+    """The JSON of one measurement, or {"failed": why}."""
+    try:
+        with Broker(config, scenario, places) as broker:
+            before = broker.commits_so_far() if broker.commits else 0
+            result = run_fleet(broker, fleet_command(args.fleet, scenario, broker, places["certs"], args))
+            if broker.commits and "failed" not in result:
+                # Over the whole run, warm-up included, so that few commits of connecting hardly count.
+                per_commit = result["published"] / max(1, broker.commits_so_far() - before)
+                result["acknowledged_per_commit"] = per_commit
+                result["commits_per_second"] = result["acknowledged_per_second"] / per_commit
             return result
     except (OSError, RuntimeError) as problem:
         return {"failed": str(problem)}
+
+
+def contenders(scenario, brokers):
+    """The brokers of a scenario: each as it is, or once with each of the options that the scenario has for it."""
+    for broker in brokers:
+        if scenario.get("tls") and "tls_command" not in broker:
+            continue
+        for options in scenario.get("options", {}).get(broker["name"], [""]):
+            yield dict(broker, name=f"{broker['name']} {options}".strip(), options=options)
+
+
+def rounds_of(scenario, args):
+    return args.rounds or (1 if args.quick else scenario.get("rounds", ROUNDS))
 
 
 def choose(brokers, names):
@@ -153,7 +192,7 @@ def parse_arguments():
     p.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/release", help="build directory")
     p.add_argument("--fleet", type=pathlib.Path, help="fotabroker-fleet, when it is not in the build directory")
     p.add_argument("--quick", action="store_true", help="one round of one second each")
-    p.add_argument("--rounds", type=int, help="default 3")
+    p.add_argument("--rounds", type=int, help=f"of every scenario; default {ROUNDS}, or what scenarios.toml says")
     p.add_argument("--seconds", type=float, help="measured per load; default 2")
     p.add_argument("--brokers", nargs="*", metavar="NAME", help="only these; default all that are not optional")
     p.add_argument("--only", metavar="TEXT", help="only scenarios whose name contains this")
@@ -164,7 +203,6 @@ def parse_arguments():
     args = p.parse_args()
     args.build = args.build.resolve()
     args.fleet = args.fleet or args.build / "bench/fleet/fotabroker-fleet"
-    args.rounds = args.rounds or (1 if args.quick else 3)
     args.seconds = args.seconds or (1 if args.quick else 2)
     args.out = args.out or args.build / "bench-results"
     if not args.fleet.exists():
@@ -172,31 +210,36 @@ def parse_arguments():
     return args
 
 
+def measure_all(scenarios, brokers, places, args):
+    """Scenario -> broker -> its measurements. All brokers have had their turn before one gets its next."""
+    results = {s["name"]: {} for s in scenarios}
+    for turn in range(max((rounds_of(s, args) for s in scenarios), default=0)):
+        for scenario in scenarios:
+            rounds = rounds_of(scenario, args)
+            for config in contenders(scenario, brokers) if turn < rounds else []:
+                result = measure(scenario, config, places, args)
+                results[scenario["name"]].setdefault(config["name"], []).append(result)
+                print(f"[{turn + 1}/{rounds}] {scenario['name']:40} {config['name']:30} "
+                      f"{report.one_line(scenario['kind'], result)}", flush=True)
+    return results
+
+
 def main():
     args = parse_arguments()
     brokers = choose(tomllib.loads(args.brokers_file.read_text())["broker"], args.brokers)
     scenarios = tomllib.loads(args.scenarios_file.read_text())["scenario"]
     scenarios = [s for s in scenarios if not args.only or args.only in s["name"]]
-    results = {s["name"]: {b["name"]: [] for b in brokers} for s in scenarios}
     with tempfile.TemporaryDirectory(prefix="fotabroker-bench-certs-") as certs:
         os.chmod(certs, 0o755)
         make_certificates(certs, args.build / "fotabroker")
         places = {"build": args.build, "certs": certs, "user": getpass.getuser()}
         facts = machine.describe(brokers, places, HERE.parent)
-        facts["method"] = f"{args.rounds} round(s), {args.seconds:g} s per load"
+        facts["method"] = (f"rounds: {args.rounds or (1 if args.quick else f'{ROUNDS}, or what scenarios.toml says')}; "
+                           f"{args.seconds:g} s per load")
         print("\n".join(report.facts_lines(facts)), flush=True)
-        for round_number in range(args.rounds):
-            for scenario in scenarios:
-                if round_number > 0 and scenario.get("once"):
-                    continue
-                for config in brokers:
-                    if scenario.get("tls") and "tls_command" not in config:
-                        continue
-                    result = measure(scenario, config, places, args)
-                    results[scenario["name"]][config["name"]].append(result)
-                    print(f"[{round_number + 1}/{args.rounds}] {scenario['name']:40} {config['name']:20} "
-                          f"{report.one_line(scenario['kind'], result)}", flush=True)
-    summary = report.summarise(scenarios, brokers, results)
+        results = measure_all(scenarios, brokers, places, args)
+    baseline = next((b["name"] for b in brokers if b.get("baseline")), None)
+    summary = report.summarise(scenarios, baseline, results)
     markdown = report.markdown(facts, summary)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=1))

@@ -8,10 +8,6 @@
 namespace fb::fleet {
 namespace {
 
-std::chrono::milliseconds from_seconds(double seconds) {
-    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-}
-
 std::vector<std::unique_ptr<load_peer>> make_peers(loop& l, const peer_options& like, std::uint32_t count,
                                                    peer_events& events) {
     std::vector<std::unique_ptr<load_peer>> out;

@@ -1,5 +1,6 @@
 #include "bench/fleet/load_peer.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "proto/encode.hpp"
@@ -7,6 +8,7 @@
 namespace fb::fleet {
 namespace {
 
+constexpr std::uint32_t kept_session_s = 3600;
 constexpr char puback_first = 0x40;
 constexpr char pubrec_first = 0x50;
 constexpr char pubrel_first = 0x62;
@@ -27,6 +29,17 @@ bool read_varint(std::string_view bytes, std::size_t& at, std::size_t& value) {
         if ((b & 0x80) == 0) return true;
     }
     return false;
+}
+
+/// Of a SUBACK: whether every filter was granted.
+bool granted(std::string_view body, bool v5) {
+    std::size_t at = 2;
+    std::size_t property_bytes = 0;
+    if (v5 && !read_varint(body, at, property_bytes)) return false;
+    at += property_bytes;
+    if (at >= body.size()) return false;
+    const auto codes = body.substr(at);
+    return std::none_of(codes.begin(), codes.end(), [](char c) { return static_cast<std::uint8_t>(c) >= 0x80; });
 }
 
 } // namespace
@@ -52,26 +65,31 @@ void load_peer::on_open() {
     hello.protocol = options_.v5 ? proto::version::v5 : proto::version::v3_1_1;
     hello.client_id = options_.client_id;
     hello.keep_alive_s = options_.keep_alive_s;
+    hello.clean_start = !options_.keep_session;
+    if (options_.keep_session) hello.properties.session_expiry_s = kept_session_s;
     proto::encode(hello, stream_.output());
     stream_.want_flush();
 }
 
-void load_peer::subscribe(const std::string& filter, proto::qos quality) {
+void load_peer::subscribe(const std::vector<std::string>& filters, proto::qos quality) {
     proto::subscribe s;
     s.id = 1;
-    s.requests.emplace_back();
-    s.requests.back().filter = filter;
-    s.requests.back().options.maximum_qos = quality;
+    for (const auto& filter : filters) {
+        s.requests.emplace_back();
+        s.requests.back().filter = filter;
+        s.requests.back().options.maximum_qos = quality;
+    }
     proto::encode(s, options_.v5 ? proto::version::v5 : proto::version::v3_1_1, stream_.output());
     stream_.want_flush();
     if (quality == proto::qos::exactly_once) received_ids_.resize(65536);
 }
 
-void load_peer::prepare_publish(const std::string& topic, proto::qos quality, std::size_t payload_bytes) {
+void load_peer::prepare_publish(const std::string& topic, proto::qos quality, std::size_t payload_bytes, bool retain) {
     const std::string payload(payload_bytes, '.');
     proto::publish p;
     p.topic = topic;
     p.quality = quality;
+    p.retain = retain;
     p.payload = payload;
     p.id = quality == proto::qos::at_most_once ? proto::packet_id{0} : proto::packet_id{1};
     packet_.clear();
@@ -124,7 +142,7 @@ void load_peer::handle(std::uint8_t first, std::string_view body) {
             if (byte_at(body, 1) == 0) return events_.on_ready(*this);
             break;
         case proto::packet_type::suback:
-            if (byte_at(body, body.size() - 1) < 0x80) return events_.on_subscribed(*this);
+            if (granted(body, options_.v5)) return events_.on_subscribed(*this);
             break;
         case proto::packet_type::puback:
         case proto::packet_type::pubcomp: return events_.on_acknowledged(*this, u16_at(body, 0), refused);

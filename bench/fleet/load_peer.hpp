@@ -16,6 +16,9 @@ namespace fb::fleet {
 
 class load_peer;
 
+/// A run opens no more connections at a time: as many as fit into any listener's backlog.
+inline constexpr std::uint32_t connecting_max = 100;
+
 struct peer_events {
     virtual void on_ready(load_peer& peer) = 0; // CONNACK
     virtual void on_subscribed(load_peer& peer) = 0;
@@ -33,6 +36,7 @@ struct peer_options {
     bool v5 = true;
     std::string client_id;
     std::uint16_t keep_alive_s = 0;
+    bool keep_session = false; // the session outlives its connections
 };
 
 class load_peer final : stream_events {
@@ -46,9 +50,10 @@ class load_peer final : stream_events {
     bool resumed() const { return stream_.resumed(); }
     void keep_session_in(ssl_session_ptr* place) { options_.tls.session = place; }
 
-    void subscribe(const std::string& filter, proto::qos quality);
+    /// In one packet; on_subscribed() when every filter is granted.
+    void subscribe(const std::vector<std::string>& filters, proto::qos quality);
     /// The packet that publish() sends, with `payload_bytes` of payload.
-    void prepare_publish(const std::string& topic, proto::qos quality, std::size_t payload_bytes);
+    void prepare_publish(const std::string& topic, proto::qos quality, std::size_t payload_bytes, bool retain = false);
     /// `head` overwrites the first bytes of the payload. REQUIRES: prepare_publish, head fits.
     void publish(proto::packet_id id, std::string_view head);
 

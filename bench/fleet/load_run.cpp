@@ -2,26 +2,14 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <ctime>
 #include <stdexcept>
+
+#include "bench/fleet/phase.hpp"
 
 namespace fb::fleet {
 namespace {
 
-constexpr std::uint32_t connects_at_once = 100;
 constexpr std::uint32_t packet_ids = 65535;
-constexpr std::uint32_t magic = 0xF07AB30C;
-
-std::uint64_t clock_ns() {
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(t.tv_nsec);
-}
-
-std::chrono::nanoseconds from_seconds(double seconds) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
 
 proto::packet_id id_of(std::uint64_t sequence) { return static_cast<proto::packet_id>(sequence % packet_ids + 1); }
 
@@ -40,10 +28,15 @@ load_run::load_run(load_options options)
     for (std::uint32_t i = 0; i < o.publishers + o.subscribers; ++i) {
         auto peer = o.peer;
         peer.client_id += std::to_string(i);
+        peer.keep_session = o.keep_sessions && i >= o.publishers;
         peers_.push_back(std::make_unique<load_peer>(loop_, std::move(peer), i, static_cast<peer_events&>(*this)));
     }
     windows_.resize(o.publishers);
-    for (auto& w : windows_) w.awaited.resize(std::bit_ceil(o.inflight));
+    for (auto& w : windows_) {
+        w.awaited.resize(std::bit_ceil(o.inflight));
+        w.sent_ns.resize(w.awaited.size());
+    }
+    if (o.shape == load_shape::spread) spread_.emplace(o.topic_prefix, o.filters, o.subscribers, o.publishers);
     checkers_.resize(o.shape == load_shape::pairs ? o.publishers : std::size_t{o.publishers} * o.subscribers);
 }
 
@@ -62,9 +55,10 @@ std::string load_run::topic_of(std::uint32_t publisher) const {
     return options_.topic_prefix + "/p" + std::to_string(publisher);
 }
 
-std::string load_run::filter_of(std::uint32_t subscriber) const {
-    if (options_.shape == load_shape::pairs) return topic_of(subscriber);
-    return options_.publishers == 1 ? topic_of(0) : options_.topic_prefix + "/+";
+std::vector<std::string> load_run::filters_of(std::uint32_t subscriber) const {
+    if (spread_) return spread_->filters_of(subscriber);
+    if (options_.shape == load_shape::pairs) return {topic_of(subscriber)};
+    return {options_.publishers == 1 ? topic_of(0) : options_.topic_prefix + "/+"};
 }
 
 sequence_checker* load_run::checker(std::uint32_t subscriber, std::uint32_t publisher) {
@@ -74,8 +68,15 @@ sequence_checker* load_run::checker(std::uint32_t subscriber, std::uint32_t publ
     return subscriber == publisher ? &checkers_[publisher] : nullptr;
 }
 
+/// Nothing for a message that this subscriber should not have.
+std::optional<sequence_checker::verdict> load_run::check(std::uint32_t subscriber, const message_head& head) {
+    auto* known = checker(subscriber, head.publisher);
+    if (known == nullptr || (spread_ && spread_->subscriber_of(head.sequence) != subscriber)) return std::nullopt;
+    return known->take(spread_ ? spread_->turn_of(head.sequence) : head.sequence);
+}
+
 void load_run::open_more() {
-    while (opened_ < peers_.size() && opened_ - ready_ < connects_at_once) peers_[opened_++]->open();
+    while (opened_ < peers_.size() && opened_ - ready_ < connecting_max) peers_[opened_++]->open();
 }
 
 void load_run::on_ready(load_peer&) {
@@ -87,7 +88,7 @@ void load_run::on_ready(load_peer&) {
 void load_run::subscribe_all() {
     stage_ = stage::subscribing;
     for (std::uint32_t i = 0; i < options_.subscribers; ++i)
-        peers_[options_.publishers + i]->subscribe(filter_of(i), options_.quality);
+        peers_[options_.publishers + i]->subscribe(filters_of(i), options_.quality);
 }
 
 void load_run::on_subscribed(load_peer&) {
@@ -146,27 +147,22 @@ void load_run::on_lost(load_peer& peer, const std::string& why) {
 }
 
 void load_run::on_delivery(load_peer& peer, std::string_view payload) {
-    message_head head;
-    if (payload.size() != options_.payload_bytes || is_publisher(peer)) {
+    const auto head = read_head(payload, options_.payload_bytes);
+    const auto verdict = head && !is_publisher(peer) ? check(peer.number() - options_.publishers, *head) : std::nullopt;
+    if (!verdict) {
         ++report_.checked.strays;
         return;
     }
-    std::memcpy(&head, payload.data(), sizeof head);
-    auto* check = head.magic == magic ? checker(peer.number() - options_.publishers, head.publisher) : nullptr;
-    if (check == nullptr) {
-        ++report_.checked.strays;
-        return;
-    }
-    switch (check->take(head.sequence)) {
+    switch (*verdict) {
     case sequence_checker::verdict::next: break;
     case sequence_checker::verdict::reordered: ++report_.checked.reordered; break;
     case sequence_checker::verdict::doubled: ++report_.checked.doubled; return;
     }
     if (stage_ == stage::measuring) {
         ++report_.delivered;
-        report_.latency.add(clock_ns() - head.sent_ns);
+        report_.latency.add(clock_ns() - head->sent_ns);
     }
-    arrived(head.publisher, head.sequence);
+    arrived(head->publisher, head->sequence);
 }
 
 void load_run::on_acknowledged(load_peer& peer, proto::packet_id id, bool refused) {
@@ -174,8 +170,11 @@ void load_run::on_acknowledged(load_peer& peer, proto::packet_id id, bool refuse
     if (refused) ++report_.checked.refused;
     const auto& w = windows_[peer.number()];
     // Ids go round with the sequence numbers, so an id names one message of the window.
-    const auto ahead = (id + packet_ids - id_of(w.first)) % packet_ids;
-    arrived(peer.number(), w.first + ahead);
+    const auto sequence = w.first + (id + packet_ids - id_of(w.first)) % packet_ids;
+    if (sequence >= w.next) return;
+    if (stage_ == stage::measuring)
+        report_.acknowledgements.add(clock_ns() - w.sent_ns[sequence & (w.sent_ns.size() - 1)]);
+    arrived(peer.number(), sequence);
 }
 
 void load_run::arrived(std::uint32_t publisher, std::uint64_t sequence) {
@@ -206,21 +205,25 @@ void load_run::fill_touched() {
 }
 
 void load_run::fill(std::uint32_t publisher) {
-    if (stage_ != stage::warming_up && stage_ != stage::measuring) return;
+    while (may_publish(publisher)) publish_next(publisher);
+}
+
+bool load_run::may_publish(std::uint32_t publisher) const {
+    if (stage_ != stage::warming_up && stage_ != stage::measuring) return false;
+    const auto& w = windows_[publisher];
+    return w.next - w.first < options_.inflight && (options_.messages == 0 || w.next < options_.messages);
+}
+
+void load_run::publish_next(std::uint32_t publisher) {
     auto& w = windows_[publisher];
-    const auto mask = w.awaited.size() - 1;
-    const auto awaited = audience_size() + (options_.quality == proto::qos::at_most_once ? 0U : 1U);
-    message_head head{0, clock_ns(), publisher, magic};
     auto& peer = *peers_[publisher];
-    while (w.next - w.first < options_.inflight && (options_.messages == 0 || w.next < options_.messages)) {
-        if (options_.rate_per_second > 0) {
-            if (rate_credit_ < 1) return;
-            rate_credit_ -= 1;
-        }
-        head.sequence = w.next++;
-        w.awaited[head.sequence & mask] = awaited;
-        peer.publish(id_of(head.sequence), {reinterpret_cast<const char*>(&head), sizeof head});
-    }
+    const message_head head{.sequence = w.next++, .sent_ns = clock_ns(), .publisher = publisher};
+    const auto place = head.sequence & (w.awaited.size() - 1);
+    w.awaited[place] = audience_size() + (options_.quality == proto::qos::at_most_once ? 0U : 1U);
+    w.sent_ns[place] = head.sent_ns;
+    if (spread_)
+        peer.prepare_publish(spread_->topic_of(publisher, head.sequence), options_.quality, options_.payload_bytes);
+    peer.publish(id_of(head.sequence), head.bytes());
 }
 
 void load_run::tick_rate() {
@@ -230,15 +233,23 @@ void load_run::tick_rate() {
     // What could not be sent in half a second is not caught up with.
     rate_credit_ = std::min(rate_credit_, std::max(1.0, options_.rate_per_second / 2));
     rate_ticked_ns_ = now;
-    for (std::uint32_t i = 0; i < options_.publishers && rate_credit_ >= 1; ++i)
-        fill(rate_turn_++ % options_.publishers);
+    // One message at a time each, in turn, as many senders that know nothing of each other would.
+    for (std::uint32_t full = 0; full < options_.publishers && rate_credit_ >= 1;) {
+        const auto publisher = rate_turn_++ % options_.publishers;
+        full = may_publish(publisher) ? 0 : full + 1;
+        if (full > 0) continue;
+        rate_credit_ -= 1;
+        publish_next(publisher);
+    }
     loop_.after(std::chrono::milliseconds(1), [this] { tick_rate(); });
 }
 
 void load_run::verify() {
+    for (const auto& w : windows_) report_.published += w.next;
     for (std::uint32_t s = 0; s < options_.subscribers; ++s)
         for (std::uint32_t p = 0; p < options_.publishers; ++p)
-            if (const auto* c = checker(s, p)) report_.checked.lost += c->lost(windows_[p].next);
+            if (const auto* c = checker(s, p))
+                report_.checked.lost += c->lost(spread_ ? spread_->due(s, windows_[p].next) : windows_[p].next);
 }
 
 } // namespace fb::fleet

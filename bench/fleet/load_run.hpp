@@ -7,11 +7,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/fleet/filter_spread.hpp"
 #include "bench/fleet/histogram.hpp"
 #include "bench/fleet/load_peer.hpp"
+#include "bench/fleet/message_head.hpp"
 #include "bench/fleet/process_meter.hpp"
 #include "bench/fleet/sequence_checker.hpp"
 
@@ -21,6 +24,7 @@ enum class load_shape {
     fan_in,  // N publishers, each on a topic of its own; every subscriber has all of them
     fan_out, // the same; meant for 1 publisher and many subscribers
     pairs,   // publisher i to subscriber i
+    spread,  // each message to the one subscriber that has its topic among its many filters, see filter_spread
 };
 
 struct load_options {
@@ -29,7 +33,9 @@ struct load_options {
     proto::qos quality = proto::qos::at_most_once;
     std::uint32_t publishers = 1;
     std::uint32_t subscribers = 1;
-    std::uint64_t messages = 0; // per publisher; 0: for `seconds`
+    bool keep_sessions = false;     // the subscribers' sessions are persistent
+    std::uint32_t filters = 10'000; // of all subscribers together; in spread
+    std::uint64_t messages = 0;     // per publisher; 0: for `seconds`
     double seconds = 5;
     double warm_up_seconds = 0.5; // not measured; only with `seconds`
     double timeout_seconds = 120;
@@ -43,21 +49,14 @@ struct load_options {
 struct load_report {
     std::string error; // "" when it ran to its end
     verification checked;
-    std::uint64_t delivered = 0; // while measuring, as the next four
+    std::uint64_t published = 0; // warm-up included
+    std::uint64_t delivered = 0; // while measuring, as what follows
     double seconds = 0;
     std::uint64_t broker_cpu_ns = 0;
     std::uint64_t own_cpu_ns = 0;
-    histogram latency;
+    histogram latency;          // of deliveries
+    histogram acknowledgements; // above QoS 0: from the publish to its acknowledgement
 };
-
-/// The first bytes of every payload.
-struct message_head {
-    std::uint64_t sequence;
-    std::uint64_t sent_ns;
-    std::uint32_t publisher;
-    std::uint32_t magic;
-};
-static_assert(sizeof(message_head) == 24);
 
 class load_run final : peer_events {
   public:
@@ -71,7 +70,8 @@ class load_run final : peer_events {
     struct window {
         std::uint64_t first = 0;
         std::uint64_t next = 0;
-        std::vector<std::uint32_t> awaited; // ring over sequence numbers
+        std::vector<std::uint32_t> awaited; // ring over sequence numbers, as the next
+        std::vector<std::uint64_t> sent_ns;
         bool touched = false;
     };
 
@@ -82,10 +82,12 @@ class load_run final : peer_events {
     void on_lost(load_peer& peer, const std::string& why) override;
 
     bool is_publisher(const load_peer& peer) const { return peer.number() < options_.publishers; }
-    std::uint32_t audience_size() const { return options_.shape == load_shape::pairs ? 1 : options_.subscribers; }
+    bool to_all() const { return options_.shape == load_shape::fan_in || options_.shape == load_shape::fan_out; }
+    std::uint32_t audience_size() const { return to_all() ? options_.subscribers : 1; }
     sequence_checker* checker(std::uint32_t subscriber, std::uint32_t publisher);
+    std::optional<sequence_checker::verdict> check(std::uint32_t subscriber, const message_head& head);
     std::string topic_of(std::uint32_t publisher) const;
-    std::string filter_of(std::uint32_t subscriber) const;
+    std::vector<std::string> filters_of(std::uint32_t subscriber) const;
 
     void open_more();
     void subscribe_all();
@@ -100,6 +102,8 @@ class load_run final : peer_events {
     void touch(std::uint32_t publisher);
     void fill_touched();
     void fill(std::uint32_t publisher);
+    bool may_publish(std::uint32_t publisher) const;
+    void publish_next(std::uint32_t publisher);
     void tick_rate();
 
     /// Fills the windows that deliveries of this turn have opened, before the streams write.
@@ -113,6 +117,7 @@ class load_run final : peer_events {
     process_meter broker_;
     loop loop_;
     filler filler_;
+    std::optional<filter_spread> spread_;
     stage stage_ = stage::connecting;
     std::vector<std::unique_ptr<load_peer>> peers_; // publishers, then subscribers
     std::vector<window> windows_;

@@ -77,4 +77,8 @@ class loop {
     std::unique_ptr<char[]> scratch_;
 };
 
+inline loop::clock::duration from_seconds(double seconds) {
+    return std::chrono::duration_cast<loop::clock::duration>(std::chrono::duration<double>(seconds));
+}
+
 } // namespace fb::fleet

@@ -12,5 +12,7 @@ void add_devices_command(CLI::App& app, int& exit_code);
 void add_load_command(CLI::App& app, int& exit_code);
 void add_connect_command(CLI::App& app, int& exit_code);
 void add_idle_command(CLI::App& app, int& exit_code);
+void add_retained_command(CLI::App& app, int& exit_code);
+void add_offline_command(CLI::App& app, int& exit_code);
 
 } // namespace fb::fleet

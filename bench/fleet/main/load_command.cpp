@@ -1,69 +1,15 @@
-#include <unistd.h>
-
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <stdexcept>
 
 #include "bench/fleet/connect_run.hpp"
 #include "bench/fleet/json.hpp"
 #include "bench/fleet/load_run.hpp"
 #include "bench/fleet/main/commands.hpp"
+#include "bench/fleet/main/target.hpp"
 
 namespace fb::fleet {
 namespace {
-
-/// What load, idle and connect have in common: where the broker is and how to speak to it.
-struct target_arguments {
-    std::string host = "127.0.0.1";
-    std::uint16_t port = 1883;
-    bool tls = false;
-    std::string ca;
-    std::string certificate;
-    std::string key;
-    int protocol = 5;
-    std::string client_id;
-    pid_t broker_pid = 0;
-    bool json = false;
-};
-
-void add_target_options(CLI::App& c, target_arguments& t) {
-    c.add_option("--host", t.host, "name or address of the broker")->capture_default_str();
-    c.add_option("--port", t.port, "its port")->capture_default_str();
-    c.add_flag("--tls", t.tls, "speak TLS; needs --ca");
-    c.add_option("--ca", t.ca, "CA certificate of the broker");
-    c.add_option("--cert", t.certificate, "client certificate, for all connections");
-    c.add_option("--key", t.key, "and its key");
-    c.add_option("--protocol", t.protocol, "4 is MQTT 3.1.1")->check(CLI::IsMember({4, 5}))->capture_default_str();
-    c.add_option("--client-id-prefix", t.client_id, "client ids are this and a number");
-    c.add_option("--broker-pid", t.broker_pid, "process to read CPU time and memory of");
-    c.add_flag("--json", t.json, "one JSON object instead of text");
-}
-
-/// Owns what the peers' TLS refers to.
-struct target {
-    peer_options peer;
-    std::unique_ptr<tls_client> tls;
-    tls_credentials credentials;
-
-    explicit target(const target_arguments& t) {
-        peer.broker = resolve(url{"mqtt", t.host, t.port, "/"});
-        peer.v5 = t.protocol == 5;
-        peer.client_id = t.client_id.empty() ? "load-" + std::to_string(getpid()) + '-' : t.client_id;
-        if (!t.tls) return;
-        if (t.ca.empty()) throw std::runtime_error("--tls needs --ca");
-        tls = std::make_unique<tls_client>(t.ca);
-        peer.tls = {tls.get(), t.host, nullptr, nullptr};
-        if (t.certificate.empty()) return;
-        credentials = load_credentials(t.certificate, t.key);
-        peer.tls.credentials = &credentials;
-    }
-};
-
-int report_error(const std::string& error) {
-    std::fprintf(stderr, "%s\n", error.c_str());
-    return 3;
-}
 
 double micro(std::uint64_t ns) { return static_cast<double>(ns) / 1000; }
 
@@ -76,23 +22,30 @@ void print_load(const load_report& r, bool json) {
         std::printf(
             "%llu delivered in %.2f s: %.0f/s; %.0f per broker-CPU-second (%.2f s used; load generator %.2f s)\n"
             "latency p50 %.0f us, p99 %.0f us\n"
-            "lost %llu, doubled %llu, reordered %llu, stray %llu, refused %llu: %s\n",
+            "%s\n",
             static_cast<unsigned long long>(r.delivered), r.seconds, delivered / r.seconds, per_cpu_second, cpu_s,
             own_cpu_s, micro(r.latency.quantile_ns(0.5)), micro(r.latency.quantile_ns(0.99)),
-            static_cast<unsigned long long>(r.checked.lost), static_cast<unsigned long long>(r.checked.doubled),
-            static_cast<unsigned long long>(r.checked.reordered), static_cast<unsigned long long>(r.checked.strays),
-            static_cast<unsigned long long>(r.checked.refused), r.checked.clean() ? "verified" : "NOT CLEAN");
+            verification_text(r.checked).c_str());
+        if (r.acknowledgements.count() > 0)
+            std::printf("acknowledged %.0f/s, p50 %.0f us, p99 %.0f us\n",
+                        static_cast<double>(r.acknowledgements.count()) / r.seconds,
+                        micro(r.acknowledgements.quantile_ns(0.5)), micro(r.acknowledgements.quantile_ns(0.99)));
         return;
     }
     json_object o;
-    o.add("delivered", r.delivered).add_real("seconds", r.seconds).add_real("per_second", delivered / r.seconds);
+    o.add("published", r.published)
+        .add("delivered", r.delivered)
+        .add_real("seconds", r.seconds)
+        .add_real("per_second", delivered / r.seconds);
     o.add_real("broker_cpu_s", cpu_s)
         .add_real("per_broker_cpu_second", per_cpu_second)
         .add_real("own_cpu_s", own_cpu_s);
     o.add_real("latency_p50_us", micro(r.latency.quantile_ns(0.5)));
     o.add_real("latency_p99_us", micro(r.latency.quantile_ns(0.99)));
-    o.add("lost", r.checked.lost).add("doubled", r.checked.doubled).add("reordered", r.checked.reordered);
-    o.add("stray", r.checked.strays).add("refused", r.checked.refused).add_flag("verified", r.checked.clean());
+    o.add_real("acknowledged_per_second", static_cast<double>(r.acknowledgements.count()) / r.seconds);
+    o.add_real("acknowledged_p50_us", micro(r.acknowledgements.quantile_ns(0.5)));
+    o.add_real("acknowledged_p99_us", micro(r.acknowledgements.quantile_ns(0.99)));
+    add_verification(o, r.checked);
     std::printf("%s\n", o.str().c_str());
 }
 
@@ -103,7 +56,7 @@ int run_load(const target_arguments& t, load_options o) {
     const auto report = load_run(std::move(o)).run(&interrupt_seen);
     if (!report.error.empty()) return report_error(report.error);
     print_load(report, t.json);
-    return report.checked.clean() ? 0 : 4;
+    return exit_code_of(report.checked);
 }
 
 int run_connect(const target_arguments& t, connect_options o) {
@@ -150,8 +103,10 @@ int run_idle(const target_arguments& t, idle_options o) {
 } // namespace
 
 void add_load_command(CLI::App& app, int& exit_code) {
-    const std::map<std::string, load_shape> shapes = {
-        {"fan-in", load_shape::fan_in}, {"fan-out", load_shape::fan_out}, {"pairs", load_shape::pairs}};
+    const std::map<std::string, load_shape> shapes = {{"fan-in", load_shape::fan_in},
+                                                      {"fan-out", load_shape::fan_out},
+                                                      {"pairs", load_shape::pairs},
+                                                      {"spread", load_shape::spread}};
     auto t = std::make_shared<target_arguments>();
     auto o = std::make_shared<load_options>();
     auto quality = std::make_shared<int>(0);
@@ -161,6 +116,8 @@ void add_load_command(CLI::App& app, int& exit_code) {
     c->add_option("--qos", *quality, "of publishes and subscriptions")->check(CLI::Range(0, 2))->capture_default_str();
     c->add_option("--publishers", o->publishers, "connections that publish")->capture_default_str();
     c->add_option("--subscribers", o->subscribers, "connections that subscribe")->capture_default_str();
+    c->add_option("--filters", o->filters, "of all subscribers together; with spread")->capture_default_str();
+    c->add_flag("--persistent", o->keep_sessions, "the subscribers' sessions are persistent");
     c->add_option("--messages", o->messages, "per publisher, instead of --seconds");
     c->add_option("--seconds", o->seconds, "measured time")->capture_default_str();
     c->add_option("--warm-up", o->warm_up_seconds, "seconds before that")->capture_default_str();
