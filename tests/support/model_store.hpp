@@ -68,6 +68,7 @@ class model_store {
     void apply(const core::persist::put_session& o) {
         sessions_[o.number].head = o;
         highest_session_ = std::max(highest_session_, o.number);
+        if (o.will) highest_message_ = std::max(highest_message_, o.will->id());
     }
     void apply(const core::persist::delete_session& o) { sessions_.erase(o.number); }
     void apply(const core::persist::put_subscription& o) {
@@ -96,6 +97,7 @@ class model_store {
         if (session_row* s = find(o.session)) s->received.erase(o.packet_id);
     }
     void apply(const core::persist::put_retained& o) {
+        highest_message_ = std::max(highest_message_, o.message->id());
         const std::string topic(o.message->topic());
         const auto known = retained_.find(topic);
         if (known != retained_.end() && known->second.version > o.version) return;

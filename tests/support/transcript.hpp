@@ -62,17 +62,16 @@ class broker {
     void hold_commits() { hold_commits_ = true; }
     /// Commits what waits so far.
     void commit() {
-        auto batches = std::move(uncommitted_);
-        uncommitted_.clear();
-        for (auto& [shard, batch] : batches) commit_one(shard, batch);
+        make_durable(std::exchange(uncommitted_, {}));
         settle();
     }
     /// Commits the oldest batch only.
     void commit_oldest() {
         if (uncommitted_.empty()) return;
-        const auto [shard, batch] = std::move(uncommitted_.front());
+        commit_group oldest;
+        oldest.push_back(std::move(uncommitted_.front()));
         uncommitted_.pop_front();
-        commit_one(shard, batch);
+        make_durable(oldest);
         settle();
     }
     void release_commits() {
@@ -274,9 +273,7 @@ class broker {
             busy = false;
             for (core::shard_id i = 0; i < shards_.size(); ++i) busy |= turn(i);
             if (!hold_commits_ && !uncommitted_.empty()) {
-                auto batches = std::move(uncommitted_);
-                uncommitted_.clear();
-                for (auto& [shard, batch] : batches) commit_one(shard, batch);
+                make_durable(std::exchange(uncommitted_, {}));
                 busy = true;
             }
         }
@@ -328,9 +325,12 @@ class broker {
         return true;
     }
 
-    void commit_one(core::shard_id shard, const core::persist_batch& batch) {
-        store_.apply(batch);
-        shards_[shard]->engine->on_committed(batch.serial, now_);
+    void make_durable(const commit_group& group) {
+        if (setup_.keep && !group.empty()) setup_.keep(group);
+        for (const auto& [shard, batch] : group) {
+            store_.apply(batch);
+            shards_[shard]->engine->on_committed(batch.serial, now_);
+        }
     }
 
     void flush(test::client& c) {
@@ -392,7 +392,7 @@ class broker {
     std::vector<std::unique_ptr<node>> shards_;
     std::map<std::string, std::unique_ptr<test::client>> clients_;
     model_store store_;
-    std::deque<std::pair<core::shard_id, core::persist_batch>> uncommitted_;
+    commit_group uncommitted_;
     bool hold_commits_ = false;
     std::deque<std::pair<core::shard_id, core::auth_step>> auth_steps_;
     bool hold_crossings_ = false;

@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/core/engine.hpp"
@@ -14,6 +16,9 @@
 namespace fb::test {
 
 class broker;
+
+/// Batches that become durable together, in their order.
+using commit_group = std::deque<std::pair<core::shard_id, core::persist_batch>>;
 
 struct broker_setup {
     core::shard_id shards = 1;
@@ -24,6 +29,7 @@ struct broker_setup {
     std::size_t feed_bytes = 0; // give the engine so many bytes at a time; 0: all there are
     int cut_at_step = 0;        // 0: never
     std::function<void(core::engine_config&)> configure{};
+    std::function<void(const commit_group&)> keep{}; // a real store: gets each group before it counts as committed
 };
 
 struct connect_options {
