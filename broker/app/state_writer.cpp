@@ -94,9 +94,11 @@ bool state_writer::commit(const std::vector<item>& taken) {
             if (!passing.cover(op)) operations.push_back(to_storage(op, now));
         }
     }
-    if (!operations.empty() && !apply(operations)) return false;
-    commits_.fetch_add(1, std::memory_order_relaxed);
-    operations_.fetch_add(operations.size(), std::memory_order_relaxed);
+    if (!operations.empty()) {
+        if (!apply(operations)) return false;
+        commits_.fetch_add(1, std::memory_order_relaxed);
+        operations_.fetch_add(operations.size(), std::memory_order_relaxed);
+    }
     for (const item& i : taken) waiting_bytes_.fetch_sub(i.bytes, std::memory_order_relaxed);
     for (auto at = taken.begin(); at != taken.end(); ++at) { // the last serial of each shard says it all
         const bool later = std::any_of(at + 1, taken.end(), [&](const item& i) { return i.shard == at->shard; });

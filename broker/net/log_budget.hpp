@@ -13,10 +13,7 @@ class log_budget {
         : lines_per_s_max_(lines_per_s_max) {}
 
     bool allow(std::int64_t mono_ms) noexcept {
-        if (mono_ms - since_ms_ >= 1000) {
-            since_ms_ = mono_ms;
-            lines_ = 0;
-        }
+        roll(mono_ms);
         if (lines_ < lines_per_s_max_) {
             ++lines_;
             return true;
@@ -25,18 +22,27 @@ class log_budget {
         return false;
     }
 
-    /// Lines left out that nobody has been told of; to be asked when a second is over.
+    /// Lines left out in seconds that are over and that nobody has been told of.
     std::uint64_t take_left_out(std::int64_t mono_ms) noexcept {
-        return mono_ms - since_ms_ >= 1000 ? std::exchange(left_out_, 0) : 0;
+        roll(mono_ms);
+        return std::exchange(to_tell_, 0);
     }
     /// When to ask; INT64_MAX: there is nothing to tell.
     std::int64_t due_ms() const noexcept { return left_out_ == 0 ? INT64_MAX : since_ms_ + 1000; }
 
   private:
+    void roll(std::int64_t mono_ms) noexcept {
+        if (mono_ms - since_ms_ < 1000) return;
+        since_ms_ = mono_ms;
+        lines_ = 0;
+        to_tell_ += std::exchange(left_out_, 0);
+    }
+
     const std::uint32_t lines_per_s_max_;
     std::int64_t since_ms_ = 0;
     std::uint32_t lines_ = 0;
-    std::uint64_t left_out_ = 0;
+    std::uint64_t left_out_ = 0; // in this second
+    std::uint64_t to_tell_ = 0;
 };
 
 } // namespace fb::net

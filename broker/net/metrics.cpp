@@ -62,6 +62,7 @@ constexpr net_row net_rows[] = {
     {"fotabroker_accept_pending_dropped_total", "Connections dropped before CONNECT to let others in",
      &net_counters::pending_dropped},
     {"fotabroker_tls_handshakes_total", "TLS handshakes done", &net_counters::tls_handshakes},
+    {"fotabroker_tls_handshake_steps_total", "Times the pool went on with a TLS handshake", &net_counters::tls_steps},
     {"fotabroker_tls_resumed_total", "TLS handshakes that resumed a session", &net_counters::tls_resumed},
     {"fotabroker_tls_failed_total", "TLS handshakes failed", &net_counters::tls_failed},
     {"fotabroker_proxy_refused_total", "Connections refused: no valid PROXY header", &net_counters::proxy_refused},

@@ -40,6 +40,7 @@ struct net_counters {
     core::counter address_refused;       // connections_per_address_max
     core::counter pending_dropped;       // said nothing and made room for others
     core::counter tls_handshakes;
+    core::counter tls_steps; // of handshakes, with the pool
     core::counter tls_resumed;
     core::counter tls_failed;
     core::counter proxy_refused; // PROXY headers missing or wrong

@@ -167,6 +167,8 @@ bool shard::admit(connection& c) {
 void shard::handshake_ready(connection& c) {
     if (c.in_pool) return;
     c.in_pool = true;
+    c.input_ready = false; // the pool reads until there is nothing; what comes meanwhile is an event
+    counters_.tls_steps.add();
     ++in_pool_;
     pool_.submit(std::move(c.stream), [this, slot = c.slot, generation = c.generation](transport t, tls_result result) {
         post(handshake_step{slot, generation, std::move(t), result});

@@ -13,7 +13,7 @@ namespace fb::net {
 void shard::proxy_header_ready(connection& c) {
     const std::span<char> room(read_buffer_.data(), proxy_header_bytes_max - c.partial.size());
     const ssize_t n = ::recv(c.stream.fd(), room.data(), room.size(), MSG_PEEK);
-    if (n < 0) c.input_ready = false;
+    if (n < 0 && errno != EINTR) c.input_ready = false;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return arm_read(c);
     if (n <= 0) return destroy(c);
     const std::size_t before = c.partial.size();

@@ -82,7 +82,7 @@ tls_result transport::read_bytes(std::span<char> out) {
         return r;
     }
     const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
-    drained_ = n < static_cast<ssize_t>(out.size());
+    drained_ = n < 0 ? errno != EINTR : static_cast<std::size_t>(n) < out.size();
     if (n > 0) return {tls_status::ok, static_cast<std::size_t>(n)};
     if (n == 0) return {tls_status::closed, 0};
     return from_errno(tls_status::want_read);
