@@ -80,11 +80,12 @@ task<bool> connection::begin() {
     }
     if (auto* certificate = stream_.secure() ? stream_.tls().peer_certificate() : nullptr)
         if (auto who = certs::identity_of(certificate)) certificate_device_id_ = std::move(who->device_id);
-    co_return !stopping_;
+    co_return true;
 }
 
 /// Reads a request, answers it. False: the connection is to end.
 task<bool> connection::one_request() {
+    if (stopping_) co_return false;
     if (buffer_.size() == 0 && buffer_.capacity() > idle_buffer_bytes_max) buffer_.shrink_to_fit();
     parser_.emplace();
     parser_->header_limit(header_bytes_max);

@@ -115,11 +115,11 @@ task<void> server::impl::accept(listener& from) {
     while (!stopping) {
         net::async_stream::socket_type socket(io->get_executor());
         const auto [error] = co_await from.socket.async_accept(socket, as_values);
+        if (stopping) break;
         if (!error) {
             admit(from, std::move(socket));
             continue;
         }
-        if (stopping) break;
         // Descriptors are out, most likely: give them a moment to come back.
         timer pause(io->get_executor(), std::chrono::milliseconds(100));
         co_await pause.async_wait(as_values);
@@ -142,6 +142,7 @@ void server::impl::admit(listener& from, net::async_stream::socket_type socket) 
 }
 
 task<void> server::impl::serve(std::shared_ptr<connection> each) {
+    if (stopping) co_return; // begin_stop did not see it
     if (connections.empty()) sweep();
     connections.insert(each.get());
     ctx->connections_open = static_cast<std::uint32_t>(connections.size());
@@ -161,7 +162,7 @@ task<void> server::impl::serve(std::shared_ptr<connection> each) {
 void server::impl::sweep() {
     sweep_timer.expires_after(sweep_interval);
     sweep_timer.async_wait([this](const error_code& error) {
-        if (error) return;
+        if (error || connections.empty()) return; // a cancellation comes too late for a wait that is over
         const auto now = steady::now();
         for (connection* each : connections) each->check(now);
         sweep();

@@ -1,11 +1,13 @@
 """Who gets in over TLS, and what a device may do: no certificate, a foreign one, another device's topics, a client id
 that is not the device's, TLS 1.2 and 1.3 and nothing older."""
 
+import re
 import socket
 import ssl
 import warnings
 
 from support import pki, raw
+from support.broker import eventually
 from support.case import Case, main
 from support.mqtt import V311
 from support.raw import RawClient
@@ -14,7 +16,7 @@ from support.raw import RawClient
 class Tls(Case):
     def setUp(self):
         super().setUp()
-        self.b = self.broker(tls=True, shards=2)
+        self.b = self.broker(tls=True, http=True, shards=2)
 
     def refused(self, context):
         """Reading forces TLS 1.3's late refusal of a certificate."""
@@ -107,6 +109,20 @@ class Tls(Case):
         first = self.device(self.b, "dev1", clean=False, expiry_s=60)
         self.assertNotEqual(self.answer(pki.client_context("dev2"), "dev1")[0], 0)
         first.publish("device/dev1/event/e", b"still here")
+
+    def handshake_steps(self):
+        metrics = self.rest(self.b).get("/metrics").body.decode()
+        return int(re.search(r"^fotabroker_tls_handshake_steps_total (\d+)$", metrics, re.M)[1])
+
+    def test_a_handshake_that_waits_for_its_peer_costs_nothing(self):
+        with socket.create_connection(("127.0.0.1", self.b.tls_port)) as half:
+            half.sendall(b"\x16\x03\x01\x02\x00\x01")  # a ClientHello's first bytes
+            eventually(lambda: self.handshake_steps() > 0, "the handshake has begun")
+            for _ in range(20):
+                self.assertLessEqual(self.handshake_steps(), 2)  # at the accept, and for what was sent
+            waiting = self.handshake_steps()
+            half.sendall(b"\x00")
+            eventually(lambda: self.handshake_steps() > waiting, "it goes on with what came")
 
     def test_plain_text_on_the_tls_port_disturbs_nobody(self):
         with socket.create_connection(("127.0.0.1", self.b.tls_port), timeout=60) as s:
