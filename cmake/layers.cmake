@@ -15,6 +15,7 @@ set(FB_LAYERS
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson fb_spdlog"
     "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_memory fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
     "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
+    "bench_micro    : proto broker_core storage storage_sqlite   |"
 )
 
 function(fb_layer_row name out_uses out_third)
