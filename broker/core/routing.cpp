@@ -1,5 +1,6 @@
 // One publication to everybody who wants it: own sessions, other shards, the in-process client, the retained store.
 #include <algorithm>
+#include <functional>
 
 #include "broker/core/engine.hpp"
 #include "proto/rule.hpp"
@@ -54,7 +55,7 @@ engine::route_outcome engine::route(const message_ptr& m, session* from, const a
             }
         };
         if (shared_.retained.full_for(m->bytes())) drop_expired_retained();
-        shared_.retained.store(m, under_stripe);
+        shared_.retained.store(m, std::ref(under_stripe)); // by reference: a std::function would allocate for a copy
         if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
     }
     if (!list->shares.empty()) deliver_shares(m, *list, token, live_only, result);
