@@ -16,7 +16,7 @@ result<std::unique_ptr<fota_store>> open_sqlite_fota_store(const std::filesystem
 
 /// state.db. A corrupt file is put aside as <file>.corrupt-<time> and a fresh one is begun; `put_aside` says so.
 struct opened_session_store {
-    std::unique_ptr<session_store> store;
+    std::unique_ptr<checkpointed_store> store;
     std::optional<std::filesystem::path> put_aside;
 };
 result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file);

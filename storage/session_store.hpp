@@ -139,4 +139,13 @@ class session_store {
     virtual status apply(std::span<const session_operation> operations) = 0;
 };
 
+/// A session store that can stand behind a redo log (storage/redo), and remembers how much of it it has.
+class checkpointed_store : public session_store {
+  public:
+    /// The number of the last segment whose operations are all here; 0: none yet.
+    virtual result<std::uint64_t> redo_applied() = 0;
+    /// As apply(); redo_applied() gives `segment` from then on, unless that is 0.
+    virtual status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) = 0;
+};
+
 } // namespace fb::storage

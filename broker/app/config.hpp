@@ -79,12 +79,17 @@ struct mqtt_config {
     std::uint32_t sys_interval_s = 10;
 };
 
+struct state_config {
+    std::uint64_t log_bytes = 64 << 20; // of the redo log in front of state.db
+};
+
 struct config {
     std::filesystem::path data_dir = "/var/lib/fotabroker";
     std::uint32_t shards = 0; // 0: one per core
     log_config log;
     std::vector<mqtt_listener> listeners{mqtt_listener{}};
     durability_class durability = durability_class::automatic;
+    state_config state;
     auth_config auth;
     mqtt_config mqtt;
     core::limits limits;

@@ -40,6 +40,8 @@ fields fields_of(http_listener& c) {
             path_text("client_ca", c.tls.client_ca, true), boolean("plain_beyond_loopback", c.plain_beyond_loopback)};
 }
 
+fields fields_of(state_config& c) { return {number("log_bytes", c.log_bytes, 4 * mib, 16 * gib)}; }
+
 fields fields_of(auth_config& c) {
     return {path_text("password_file", c.password_file, true), boolean("users_are_devices", c.users_are_devices)};
 }
@@ -135,6 +137,7 @@ fields fields_of(config& c) {
             word("durability", c.durability, {"auto", "none", "batched", "strict"}),
             table("log", fields_of(c.log)),
             tables<mqtt_listener>("listener", c.listeners, [](mqtt_listener& l) { return fields_of(l); }),
+            table("state", fields_of(c.state)),
             table("auth", fields_of(c.auth)),
             table("mqtt", fields_of(c.mqtt)),
             table("http", fields_of(c.http)),

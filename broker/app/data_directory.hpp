@@ -1,4 +1,4 @@
-// The data directory: state.db, fota.db, admin.token, blobs/, keys/ and the lock that makes it one process's own.
+// The data directory: state.db and redo/ before it, fota.db, admin.token, blobs/, keys/ and the lock that makes it one process's own.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +18,7 @@ class data_directory {
 
     const std::filesystem::path& path() const noexcept { return path_; }
     std::filesystem::path state_db() const { return path_ / "state.db"; }
+    std::filesystem::path redo_log() const { return path_ / "redo"; }
     std::filesystem::path fota_db() const { return path_ / "fota.db"; }
     std::filesystem::path blobs() const { return path_ / "blobs"; }
     std::filesystem::path admin_token() const { return path_ / "admin.token"; }

@@ -7,6 +7,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "broker/app/open_state.hpp"
+#include "broker/app/state_metrics.hpp"
 #include "broker/app/state_records.hpp"
 #include "broker/app/version.hpp"
 #include "broker/auth/file_authenticator.hpp"
@@ -91,12 +93,7 @@ gateway::~gateway() {
 void gateway::open_stores() {
     fota_store_ = value_or_throw(storage::open_sqlite_fota_store(data_.fota_db()));
     data_.ensure_admin_token(*fota_store_);
-    auto state = value_or_throw(storage::open_sqlite_session_store(data_.state_db()));
-    if (state.put_aside) {
-        spdlog::error("{} was damaged and has been put aside as {}; sessions, queues and retained messages begin anew",
-                      data_.state_db().string(), state.put_aside->string());
-    }
-    session_store_ = std::move(state.store);
+    session_store_ = open_state(data_, config_.state);
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
 }
 
@@ -217,15 +214,16 @@ void gateway::make_http() {
         std::make_unique<http::server>(std::move(settings), *fota_, *fota_store_, *blobs_,
                                        [this](auto op, auto done) { fota_->submit(std::move(op), std::move(done)); });
     http_->add_health_check({"state_store", [this] { return writer_->health(); }});
+    http_->add_health_check({"state_db", [this] {
+                                 auto trouble = session_store_->trouble();
+                                 const bool well = trouble.empty();
+                                 return std::pair(well, well ? "keeps up with its log" : std::move(trouble));
+                             }});
     http_->add_health_check({"fota_store", [this] { return fota_->health(); }});
     http_->add_metrics([this](std::string& out) {
         broker_->append_metrics(out);
-        out += "# HELP fotabroker_state_commits_total Commits of state.db\n# TYPE fotabroker_state_commits_total "
-               "counter\n";
-        out += "fotabroker_state_commits_total " + std::to_string(writer_->commits()) + "\n";
-        out += "# HELP fotabroker_state_operations_total Operations in them\n# TYPE fotabroker_state_operations_total "
-               "counter\n";
-        out += "fotabroker_state_operations_total " + std::to_string(writer_->operations()) + "\n";
+        append_metrics(out, *writer_);
+        append_metrics(out, *session_store_);
     });
     http_->start();
 }

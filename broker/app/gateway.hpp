@@ -12,7 +12,7 @@
 #include "broker/net/broker.hpp"
 #include "fota/fota_thread.hpp"
 #include "http/server.hpp"
-#include "storage/session_store.hpp"
+#include "storage/redo/redo_store.hpp"
 
 namespace fb::app {
 
@@ -36,7 +36,7 @@ class gateway {
     config config_;
     data_directory data_;
     std::unique_ptr<storage::fota_store> fota_store_;
-    std::unique_ptr<storage::session_store> session_store_;
+    std::unique_ptr<storage::redo::redo_store> session_store_;
     storage::session_counters restored_;
     std::optional<storage::blob_files> blobs_;
     fota_joint joint_;

@@ -31,15 +31,25 @@ std::vector<std::uint32_t> unpacked(std::string_view bytes) {
     return ids;
 }
 
-class sqlite_session_store final : public session_store {
+class sqlite_session_store final : public checkpointed_store {
   public:
     explicit sqlite_session_store(std::unique_ptr<connection> db)
         : db_(std::move(db)) {}
 
     result<session_counters> load(const session_loader& loader) override;
 
-    status apply(std::span<const session_operation> operations) override {
-        auto committed = commit(operations);
+    status apply(std::span<const session_operation> operations) override { return apply_redo(operations, 0); }
+
+    result<std::uint64_t> redo_applied() override {
+        query q(*db_, "SELECT applied FROM redo");
+        std::uint64_t applied = 0;
+        if (q.next()) q >> applied;
+        if (auto ended = q.ended(); !ended) return ended.err();
+        return applied;
+    }
+
+    status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) override {
+        auto committed = commit(operations, segment);
         if (!committed) db_->rollback();
         released_.clear();
         return committed;
@@ -51,13 +61,16 @@ class sqlite_session_store final : public session_store {
         return query(*db_, sql).with(values...).run();
     }
 
-    status commit(std::span<const session_operation> operations) {
+    status commit(std::span<const session_operation> operations, std::uint64_t segment) {
         if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
         for (const session_operation& operation : operations) {
             auto performed = std::visit([this](const auto& op) { return perform(op); }, operation);
             if (!performed) return performed;
         }
         if (auto swept = remove_unused_messages(); !swept) return swept;
+        if (segment != 0) {
+            if (auto noted = run("UPDATE redo SET applied = ?", segment); !noted) return noted;
+        }
         return run("COMMIT");
     }
 
@@ -326,7 +339,7 @@ result<session_counters> sqlite_session_store::load(const session_loader& loader
 
 } // namespace
 
-std::unique_ptr<session_store> make_session_store(std::unique_ptr<connection> db) {
+std::unique_ptr<checkpointed_store> make_session_store(std::unique_ptr<connection> db) {
     return std::make_unique<sqlite_session_store>(std::move(db));
 }
 

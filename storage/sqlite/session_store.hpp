@@ -8,6 +8,6 @@
 
 namespace fb::storage::sqlite {
 
-std::unique_ptr<session_store> make_session_store(std::unique_ptr<connection> db);
+std::unique_ptr<checkpointed_store> make_session_store(std::unique_ptr<connection> db);
 
 } // namespace fb::storage::sqlite

@@ -62,8 +62,16 @@ CREATE TABLE retained (
 CREATE INDEX retained_message ON retained (message);
 )sql";
 
+constexpr char redo_log[] = R"sql(
+CREATE TABLE redo (
+    applied INTEGER NOT NULL -- the last segment of the redo log whose operations are all in here
+);
+INSERT INTO redo (applied) VALUES (0);
+)sql";
+
 constexpr migration migrations[] = {
     {1, "sessions_and_messages", sessions_and_messages},
+    {2, "redo_log", redo_log},
 };
 
 } // namespace

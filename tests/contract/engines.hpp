@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "storage/open.hpp"
+#include "storage/redo/redo_store.hpp"
 #include "tests/support/raw_sqlite.hpp"
 #include "tests/support/scratch_dir.hpp"
 
@@ -37,8 +38,28 @@ struct sqlite_engine {
     scratch_dir directory;
 };
 
+/// The redo log in front of SQLite; with segments so short that some are full.
+struct redo_engine {
+    std::unique_ptr<storage::session_store> open_sessions() {
+        auto base = storage::open_sqlite_session_store(directory / "state.db");
+        REQUIRE(base);
+        auto files = storage::redo::open_segment_directory(directory / "redo");
+        REQUIRE(files);
+        auto store = std::make_unique<storage::redo::redo_store>(std::move(base->store), std::move(*files),
+                                                                 storage::redo::settings{16 * 1024, 2, true});
+        const auto recovered = store->recover();
+        REQUIRE(recovered);
+        CHECK(*recovered == "");
+        return store;
+    }
+
+    scratch_dir directory;
+};
+
 } // namespace fb::test
 
 TYPE_TO_STRING(fb::test::memory_engine);
 TYPE_TO_STRING(fb::test::sqlite_engine);
+TYPE_TO_STRING(fb::test::redo_engine);
 #define FB_STORAGE_ENGINES fb::test::memory_engine, fb::test::sqlite_engine
+#define FB_SESSION_ENGINES FB_STORAGE_ENGINES, fb::test::redo_engine

@@ -48,7 +48,7 @@ struct session_world {
 
 } // namespace
 
-TEST_CASE_TEMPLATE("a fresh store is empty and counts from nothing", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("a fresh store is empty and counts from nothing", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     CHECK(w.content().empty());
     CHECK(w.counters().session == 0);
@@ -57,7 +57,7 @@ TEST_CASE_TEMPLATE("a fresh store is empty and counts from nothing", Engine, FB_
     REQUIRE(w.store->apply({}));
 }
 
-TEST_CASE_TEMPLATE("everything of a session comes back in order", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("everything of a session comes back in order", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     put_session first = a_session(1, "pump");
     first.row.protocol = 4;
@@ -99,7 +99,7 @@ TEST_CASE_TEMPLATE("everything of a session comes back in order", Engine, FB_STO
 }
 
 TEST_CASE_TEMPLATE("putting a session again replaces its row and leaves what belongs to it", Engine,
-                   FB_STORAGE_ENGINES) {
+                   FB_SESSION_ENGINES) {
     session_world<Engine> w;
     put_session s = a_session(1, "pump");
     s.row.will = a_message(9, "w");
@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("putting a session again replaces its row and leaves what bel
 }
 
 TEST_CASE_TEMPLATE("a new session of a client id takes the older one with everything away", Engine,
-                   FB_STORAGE_ENGINES) {
+                   FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({a_session(1, "pump"), put_subscription{{1, "a", 0, 0}}, queued(1, 1, a_message(3)), put_received{1, 1}});
     w.apply({a_session(2, "pump")});
@@ -121,7 +121,7 @@ TEST_CASE_TEMPLATE("a new session of a client id takes the older one with everyt
     CHECK(w.counters().message == 0);
 }
 
-TEST_CASE_TEMPLATE("a deleted session goes with everything, its neighbours stay", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("a deleted session goes with everything, its neighbours stay", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     put_session s = a_session(1, "pump");
     s.row.will = a_message(9, "w");
@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE("a deleted session goes with everything, its neighbours stay"
     CHECK(w.counters().message == 0);
 }
 
-TEST_CASE_TEMPLATE("subscriptions are replaced by filter and deleted one by one", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("subscriptions are replaced by filter and deleted one by one", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({a_session(1, "pump"), put_subscription{{1, "a", 0, 0}}, put_subscription{{1, "b", 0, 0}},
              put_subscription{{1, "a", 2, 7}}, delete_subscription{1, "b"}, delete_subscription{1, "c"}});
@@ -143,7 +143,7 @@ TEST_CASE_TEMPLATE("subscriptions are replaced by filter and deleted one by one"
 }
 
 TEST_CASE_TEMPLATE("a delivery keeps its packet id and state, and leaves the queue when it is done", Engine,
-                   FB_STORAGE_ENGINES) {
+                   FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({a_session(1, "pump"), queued(1, 1, a_message(3)), queued(1, 2, a_message(4))});
     w.apply({set_delivery{1, 1, 17, delivery_state::sent}, set_delivery{1, 9, 1, delivery_state::sent}, dequeue{1, 2},
@@ -152,14 +152,14 @@ TEST_CASE_TEMPLATE("a delivery keeps its packet id and state, and leaves the que
     CHECK(w.counters().message == 3);
 }
 
-TEST_CASE_TEMPLATE("received QoS 2 ids are a set", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("received QoS 2 ids are a set", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({a_session(1, "pump"), put_received{1, 5}, put_received{1, 5}, put_received{1, 6}, delete_received{1, 5},
              delete_received{1, 9}});
     CHECK(w.content() == lines{"session 1 pump anna v5 0 0", "received 1 6"});
 }
 
-TEST_CASE_TEMPLATE("a message lives as long as somebody refers to it, and can come again", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("a message lives as long as somebody refers to it, and can come again", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     const message_record m = a_message(42, "t", "shared");
     w.apply({a_session(1, "a"), a_session(2, "b"), queued(1, 1, m), queued(2, 1, m), put_retained{1, "t", m}});
@@ -181,7 +181,7 @@ TEST_CASE_TEMPLATE("a message lives as long as somebody refers to it, and can co
 }
 
 TEST_CASE_TEMPLATE("of two writers of a retained topic the higher version wins, whichever comes first", Engine,
-                   FB_STORAGE_ENGINES) {
+                   FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({put_retained{7, "t", a_message(1, "t", "seven")}, put_retained{6, "t", a_message(2, "t", "six")}});
     CHECK(w.content() == lines{"retained 7 1 t=seven/ q0 x0 by 0"});
@@ -190,7 +190,7 @@ TEST_CASE_TEMPLATE("of two writers of a retained topic the higher version wins, 
     CHECK(w.counters().message == 3);
 }
 
-TEST_CASE_TEMPLATE("a write older than the clearing of its topic is ignored", Engine, FB_STORAGE_ENGINES) {
+TEST_CASE_TEMPLATE("a write older than the clearing of its topic is ignored", Engine, FB_SESSION_ENGINES) {
     session_world<Engine> w;
     w.apply({put_retained{8, "t", a_message(0)}});
     w.apply({put_retained{7, "t", a_message(1, "t", "late")}});

@@ -1,0 +1,274 @@
+#include "storage/redo/redo_store.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
+
+namespace fb::storage::redo {
+
+namespace {
+
+constexpr std::string_view name_prefix = "segment-";
+constexpr std::uint64_t frame_bytes_max = 1 << 30;
+constexpr std::size_t kept_buffer_bytes_max = 1 << 20;
+constexpr std::chrono::milliseconds retry_first{50};
+constexpr std::chrono::milliseconds retry_most{5000};
+
+std::uint64_t random_seed() {
+    std::random_device device;
+    return std::uint64_t(device()) << 32 | device();
+}
+
+std::string words_of_loss(std::uint64_t number, std::uint64_t commits) {
+    return "segment " + std::to_string(number) + ": " + std::to_string(commits) + " commits cannot be read back";
+}
+
+} // namespace
+
+redo_store::redo_store(std::unique_ptr<checkpointed_store> base, std::unique_ptr<segment_directory> files, settings s)
+    : settings_(s)
+    , base_(std::move(base))
+    , directory_(std::move(files)) {}
+
+redo_store::~redo_store() {
+    seal();
+    if (!thread_.joinable()) {
+        static_cast<void>(settle()); // what the database refuses stays in the log
+        return;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+// --- opening ---
+
+/// The segments that the database does not have, the oldest first. All other files are free.
+result<std::vector<redo_store::segment>> redo_store::live_segments(std::uint64_t applied) {
+    const auto names = directory_->names();
+    if (!names) return names.err();
+    std::vector<segment> live;
+    last_number_ = applied;
+    for (const std::string& name : *names) {
+        if (!name.starts_with(name_prefix)) continue;
+        ++files_;
+        auto file = directory_->open(name);
+        if (!file) return file.err();
+        const auto head = read_head(**file);
+        if (!head) return head.err();
+        if (*head) last_number_ = std::max(last_number_, (*head)->number);
+        if (*head && (*head)->number > applied)
+            live.push_back({std::move(*file), **head, no_serial, 0});
+        else
+            free_.push_back(std::move(*file));
+    }
+    std::sort(live.begin(), live.end(),
+              [](const segment& a, const segment& b) { return a.head.number < b.head.number; });
+    for (std::size_t i = 1; i < live.size(); ++i) live[i - 1].end_serial = live[i].head.first_serial;
+    return live;
+}
+
+result<std::string> redo_store::recover() {
+    const auto applied = base_->redo_applied();
+    if (!applied) return applied.err();
+    auto live = live_segments(*applied);
+    if (!live) return live.err();
+    std::string damage;
+    for (segment& each : *live) {
+        checkpoint job(*base_, *each.file, each.head, each.end_serial);
+        for (auto more = job.step();; more = job.step()) {
+            if (!more) return more.err();
+            if (!*more) break;
+        }
+        // The last one ends wherever the power went.
+        const auto behind = each.end_serial == no_serial ? 0 : each.end_serial - job.next_serial();
+        if (const auto lost = job.missing() + behind; lost != 0) damage += words_of_loss(each.head.number, lost) + "; ";
+        next_serial_ = std::max(next_serial_, job.next_serial());
+        free_.push_back(std::move(each.file));
+    }
+    if (!damage.empty()) {
+        free_.clear();
+        files_ = 0;
+        auto aside = directory_->put_aside();
+        if (!aside) return aside.err();
+        damage += "the rest is in the database, the log has been put aside as " + *aside;
+    }
+    if (settings_.thread) thread_ = std::thread([this] { run(); });
+    return damage;
+}
+
+result<session_counters> redo_store::load(const session_loader& loader) {
+    seal();
+    if (auto settled = settle(); !settled) return settled.err();
+    return base_->load(loader);
+}
+
+// --- writing ---
+
+status redo_store::apply(std::span<const session_operation> operations) {
+    if (!settings_.thread) {
+        if (auto stepped = step_front(); !stepped) return stepped.err();
+    }
+    if (operations.empty()) return done{};
+    begin_frame(operations, frame_);
+    if (frame_.size() > frame_bytes_max) return error{error_kind::invalid, "a commit of more than 1 GiB"};
+    const std::uint64_t bytes = whole_pages(frame_.size());
+    if (active_ && active_->used != page_bytes && active_->used + bytes > settings_.segment_bytes) seal();
+    if (!active_) {
+        if (auto begun = begin_segment(); !begun) return begun;
+    }
+    finish_frame(next_serial_, active_->head.seed, frame_);
+    auto written = append();
+    if (frame_.capacity() > kept_buffer_bytes_max) frame_ = {};
+    return written;
+}
+
+/// After a failure nobody can tell what the disk has of the frame. The segment ends before it, and the next one begins
+/// with it, or the log does.
+status redo_store::append() {
+    auto written = active_->file->write(active_->used, frame_);
+    if (written) written = active_->file->sync();
+    if (!written) {
+        seal();
+        return written;
+    }
+    active_->used += frame_.size();
+    ++next_serial_;
+    bytes_.fetch_add(frame_.size(), std::memory_order_relaxed);
+    return done{};
+}
+
+/// The head becomes durable together with the first frame.
+status redo_store::begin_segment() {
+    auto file = take_file();
+    if (!file) return file.err();
+    const segment_head head{last_number_ + 1, next_serial_, random_seed()};
+    if (auto written = (*file)->write(0, encode(head)); !written) {
+        const std::lock_guard lock(mutex_);
+        free_.push_back(std::move(*file));
+        return written;
+    }
+    ++last_number_;
+    bytes_.fetch_add(page_bytes, std::memory_order_relaxed);
+    active_ = std::make_unique<segment>(segment{std::move(*file), head, 0, page_bytes});
+    return done{};
+}
+
+result<std::unique_ptr<segment_file>> redo_store::take_file() {
+    std::unique_lock lock(mutex_);
+    if (free_.empty() && files_ < settings_.segments_max) {
+        auto made = directory_->create(std::string(name_prefix) + std::to_string(files_), settings_.segment_bytes);
+        if (made) ++files_;
+        return made;
+    }
+    while (free_.empty()) {
+        if (settings_.thread) {
+            if (!trouble_.empty()) return error{error_kind::unavailable, trouble_};
+            changed_.wait(lock, [this] { return !free_.empty() || !trouble_.empty(); });
+            continue;
+        }
+        lock.unlock();
+        if (auto stepped = step_front(); !stepped) return stepped.err();
+        lock.lock();
+    }
+    auto file = std::move(free_.back());
+    free_.pop_back();
+    return file;
+}
+
+void redo_store::seal() {
+    if (!active_) return;
+    active_->end_serial = next_serial_;
+    const std::lock_guard lock(mutex_);
+    due_.push_back(std::move(*active_));
+    active_.reset();
+    changed_.notify_all();
+}
+
+// --- the way into the database ---
+
+/// One step of the oldest segment's. False: nothing is due.
+result<bool> redo_store::step_front() {
+    segment* front = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        if (due_.empty()) return false;
+        front = &due_.front(); // stays where it is: others only add
+    }
+    if (!going_on_) going_on_ = std::make_unique<checkpoint>(*base_, *front->file, front->head, front->end_serial);
+    const auto more = going_on_->step();
+    if (!more || *more) {
+        if (!more) going_on_.reset(); // from the start, next time
+        return more;
+    }
+    const std::unique_ptr<checkpoint> finished = std::move(going_on_);
+    checkpoints_.fetch_add(1, std::memory_order_relaxed);
+    operations_.fetch_add(finished->applied(), std::memory_order_relaxed);
+    const std::uint64_t lost = finished->missing() + front->end_serial - finished->next_serial();
+    const std::lock_guard lock(mutex_);
+    if (lost != 0) damage_ = words_of_loss(front->head.number, lost);
+    free_.push_back(std::move(front->file));
+    due_.pop_front();
+    changed_.notify_all();
+    return true;
+}
+
+/// Until nothing is due.
+status redo_store::settle() {
+    if (thread_.joinable()) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return due_.empty() || !trouble_.empty(); });
+        if (!due_.empty()) return error{error_kind::unavailable, trouble_};
+        return done{};
+    }
+    for (auto more = step_front();; more = step_front()) {
+        if (!more) return more.err();
+        if (!*more) return done{};
+    }
+}
+
+void redo_store::run() {
+    ::pthread_setname_np(::pthread_self(), "fb-checkpoint");
+    auto pause = retry_first;
+    std::unique_lock lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return stopping_ || !due_.empty(); });
+        if (due_.empty()) return;
+        lock.unlock();
+        const auto stepped = step_front();
+        lock.lock();
+        if (stepped) {
+            trouble_.clear();
+            pause = retry_first;
+            continue;
+        }
+        trouble_ = stepped.err().text;
+        changed_.notify_all();
+        if (stopping_) return; // the log keeps it for the next start
+        changed_.wait_for(lock, pause, [this] { return stopping_; });
+        pause = std::min(pause * 2, retry_most);
+    }
+}
+
+counters redo_store::count() const {
+    counters c;
+    c.bytes = bytes_.load(std::memory_order_relaxed);
+    c.checkpoints = checkpoints_.load(std::memory_order_relaxed);
+    c.operations = operations_.load(std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    c.segments_due = due_.size();
+    return c;
+}
+
+std::string redo_store::trouble() const {
+    const std::lock_guard lock(mutex_);
+    return damage_.empty() ? trouble_ : damage_;
+}
+
+} // namespace fb::storage::redo

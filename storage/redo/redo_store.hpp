@@ -1,0 +1,92 @@
+// A session store in front of another: a commit is one write and one sync at the end of a log, and the database gets
+// later, in large transactions, what of it still matters (fold.hpp). Most queued messages come and go in the log.
+//
+// The log is a few files of `segment_bytes`. A full one waits for its checkpoint, on a thread of its own, and is used
+// again after it. apply() waits when all are full, and gives an error when it is the database that refuses. Opening
+// brings what the log has into the database; so does destruction, so that a start after an orderly end finds the log
+// empty. One thread calls load() and apply(); counters() and trouble() may be called by any.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/redo/checkpoint.hpp"
+#include "storage/session_store.hpp"
+
+namespace fb::storage::redo {
+
+struct settings {
+    std::uint64_t segment_bytes = 16 << 20;
+    std::size_t segments_max = 4;
+    bool thread = true; // false: each apply() does a step of the checkpoint that is due, so that tests are repeatable
+};
+
+struct counters {
+    std::uint64_t bytes = 0;        // written to the log
+    std::uint64_t checkpoints = 0;  // segments brought into the database
+    std::uint64_t operations = 0;   // that the database got from them
+    std::uint64_t segments_due = 0; // waiting for it
+};
+
+class redo_store final : public session_store {
+  public:
+    redo_store(std::unique_ptr<checkpointed_store> base, std::unique_ptr<segment_directory> files, settings s);
+    ~redo_store() override;
+
+    /// Brings what the log has into the database. First of all, once. Words about damage, empty when there is none.
+    result<std::string> recover();
+    result<session_counters> load(const session_loader& loader) override;
+    status apply(std::span<const session_operation> operations) override;
+
+    counters count() const;
+    /// What keeps the database from getting a segment, or was lost on the way; empty: nothing.
+    std::string trouble() const;
+
+  private:
+    struct segment {
+        std::unique_ptr<segment_file> file;
+        segment_head head;
+        std::uint64_t end_serial = 0; // of sealed ones
+        std::uint64_t used = 0;
+    };
+
+    status append();
+    status begin_segment();
+    result<std::unique_ptr<segment_file>> take_file();
+    void seal();
+
+    result<std::vector<segment>> live_segments(std::uint64_t applied);
+    result<bool> step_front();
+    status settle();
+    void run();
+
+    const settings settings_;
+    const std::unique_ptr<checkpointed_store> base_;
+    const std::unique_ptr<segment_directory> directory_;
+    // Of the thread that calls apply().
+    std::unique_ptr<segment> active_;
+    std::uint64_t last_number_ = 0;
+    std::uint64_t next_serial_ = 1;
+    std::size_t files_ = 0;
+    std::string frame_;
+    // Of the thread, or without one of who calls apply().
+    std::unique_ptr<checkpoint> going_on_; // of the front of due_
+
+    std::atomic<std::uint64_t> bytes_{0}, checkpoints_{0}, operations_{0};
+    mutable std::mutex mutex_; // protects what follows
+    std::condition_variable changed_;
+    std::deque<segment> due_; // sealed, the oldest first; the front is the checkpoint's own
+    std::vector<std::unique_ptr<segment_file>> free_;
+    std::string trouble_; // while the database refuses
+    std::string damage_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+} // namespace fb::storage::redo
