@@ -112,7 +112,7 @@ result<session_counters> redo_store::load(const session_loader& loader) {
 // --- writing ---
 
 status redo_store::apply(std::span<const session_operation> operations) {
-    if (!settings_.thread) {
+    if (!settings_.thread && is_due()) {
         if (auto stepped = step_front(); !stepped) return stepped.err();
     }
     if (operations.empty()) return done{};
@@ -165,18 +165,21 @@ result<std::unique_ptr<segment_file>> redo_store::take_file() {
     if (free_.empty() && files_ < settings_.segments_max) {
         auto made = directory_->create(std::string(name_prefix) + std::to_string(files_), settings_.segment_bytes);
         if (made) ++files_;
-        return made;
+        if (made || due_.empty()) return made;
     }
+    hurry_ = true;
     while (free_.empty()) {
-        if (settings_.thread) {
-            if (!trouble_.empty()) return error{error_kind::unavailable, trouble_};
-            changed_.wait(lock, [this] { return !free_.empty() || !trouble_.empty(); });
+        if (!thread_.joinable()) {
+            lock.unlock();
+            if (auto stepped = step_front(); !stepped) return stepped.err();
+            lock.lock();
             continue;
         }
-        lock.unlock();
-        if (auto stepped = step_front(); !stepped) return stepped.err();
-        lock.lock();
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return !free_.empty() || !trouble_.empty(); });
+        if (free_.empty()) return error{error_kind::unavailable, trouble_};
     }
+    hurry_ = false;
     auto file = std::move(free_.back());
     free_.pop_back();
     return file;
@@ -219,11 +222,19 @@ result<bool> redo_store::step_front() {
     return true;
 }
 
-/// Until nothing is due.
+/// Under the mutex, or without a thread.
+bool redo_store::is_due() const {
+    return due_.size() >= std::max<std::size_t>(settings_.segments_max / 2, 1) || (hurry_ && !due_.empty());
+}
+
+/// Until nothing is left in the log.
 status redo_store::settle() {
     if (thread_.joinable()) {
         std::unique_lock lock(mutex_);
+        hurry_ = true;
+        changed_.notify_all();
         changed_.wait(lock, [this] { return due_.empty() || !trouble_.empty(); });
+        hurry_ = false;
         if (!due_.empty()) return error{error_kind::unavailable, trouble_};
         return done{};
     }
@@ -238,7 +249,7 @@ void redo_store::run() {
     auto pause = retry_first;
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return stopping_ || !due_.empty(); });
+        changed_.wait(lock, [this] { return stopping_ || is_due(); });
         if (due_.empty()) return;
         lock.unlock();
         const auto stepped = step_front();

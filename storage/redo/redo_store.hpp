@@ -1,8 +1,8 @@
 // A session store in front of another: a commit is one write and one sync at the end of a log, and the database gets
 // later, in large transactions, what of it still matters (fold.hpp). Most queued messages come and go in the log.
 //
-// The log is a few files of `segment_bytes`. A full one waits for its checkpoint, on a thread of its own, and is used
-// again after it. apply() waits when all are full, and gives an error when it is the database that refuses. Opening
+// The log is a few files of `segment_bytes`. When half of them are full the oldest gets its checkpoint, on a thread of
+// its own, and is used again after it. apply() waits when all are full, and gives an error when it is the database that refuses. Opening
 // brings what the log has into the database; so does destruction, so that a start after an orderly end finds the log
 // empty. One thread calls load() and apply(); counters() and trouble() may be called by any.
 #pragma once
@@ -64,6 +64,7 @@ class redo_store final : public session_store {
     result<std::vector<segment>> live_segments(std::uint64_t applied);
     result<bool> step_front();
     status settle();
+    bool is_due() const;
     void run();
 
     const settings settings_;
@@ -85,6 +86,7 @@ class redo_store final : public session_store {
     std::vector<std::unique_ptr<segment_file>> free_;
     std::string trouble_; // while the database refuses
     std::string damage_;
+    bool hurry_ = false; // whatever is full goes into the database, not only what is too much
     bool stopping_ = false;
     std::thread thread_;
 };

@@ -14,6 +14,8 @@ namespace fb::storage::redo {
 
 namespace {
 
+constexpr std::size_t zeros_bytes = 1 << 20;
+
 error failed(const char* doing, const std::filesystem::path& path, int code = errno) {
     return {error_kind::unavailable,
             std::string("cannot ") + doing + " " + path.string() + ": " + std::generic_category().message(code)};
@@ -105,11 +107,16 @@ class posix_directory final : public segment_directory {
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fd < 0) return failed("create", path);
         std::unique_ptr<segment_file> file = std::make_unique<posix_file>(path, fd);
-        if (const int code = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes)); code != 0) {
-            ::unlink(path.c_str()); // no half of it, that would take the room it was refused
-            return failed("reserve room for", path, code);
+        // Written, not only reserved: a later sync has nothing left to tell the file system, and takes half the time.
+        const std::string zeros(zeros_bytes, '\0');
+        auto filled = status(done{});
+        for (std::uint64_t at = 0; filled && at < bytes; at += zeros_bytes)
+            filled = file->write(at, std::string_view(zeros).substr(0, bytes - at));
+        if (filled) filled = file->sync();
+        if (!filled) {
+            ::unlink(path.c_str()); // not a part of it, on a disk that is full
+            return filled.err();
         }
-        if (auto synced = file->sync(); !synced) return synced.err();
         if (auto synced = sync_folder(folder_); !synced) return synced.err();
         return file;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "segments.hpp"
 #include "storage/open.hpp"
 #include "tests/support/stored_lines.hpp"
 
@@ -110,19 +111,17 @@ std::string judge::verdict(disk_image left, std::size_t k, std::uint64_t seed, b
 judge::found judge::open(disk& d) {
     found f;
     vfs_.insert(d);
-    auto opened = storage::open_sqlite_session_store(file_);
+    auto opened = open_store(d, file_);
     if (!opened) {
         f.problem = opened.err().text;
-    } else if (opened->put_aside) {
-        f.problem = "damaged: put aside";
-    } else {
-        std::map<std::uint64_t, std::string> names;
-        const auto counters = opened->store->load(into(f.things, names));
-        if (counters)
-            f.content = test::load(*opened->store).lines;
-        else
-            f.problem = counters.err().text;
+        return f;
     }
+    std::map<std::uint64_t, std::string> names;
+    const auto counters = (*opened)->load(into(f.things, names));
+    if (counters)
+        f.content = test::load(**opened).lines;
+    else
+        f.problem = counters.err().text;
     return f;
 }
 

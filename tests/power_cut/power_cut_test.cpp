@@ -6,6 +6,7 @@
 
 #include "cuts.hpp"
 #include "judge.hpp"
+#include "segments.hpp"
 #include "tests/support/scratch_dir.hpp"
 
 using namespace fb;
@@ -23,6 +24,7 @@ struct world {
     }
     test::scratch_dir directory; // has nothing but the empty file that the program makes before SQLite opens it
     std::filesystem::path file = directory / "state.db";
+    std::filesystem::path segment(int i) const { return redo_folder(file) / ("segment-" + std::to_string(i)); }
     vfs files;
     disk live;
     recording recorded;
@@ -68,8 +70,13 @@ TEST_CASE("the recorded load has everything in it") {
         for (const auto& op : c.operations) ++kinds[op.index()];
     CHECK(kinds.size() == std::variant_size_v<storage::session_operation>);
     const std::string wal = w.file.string() + "-wal";
-    CHECK(count(r.log, disk_operation::kind::sync, wal) >= static_cast<int>(r.commits.size()));
-    CHECK(count(r.log, disk_operation::kind::sync, w.file) > 5); // checkpoints
+    int log_syncs = 0, segments = 0;
+    for (; count(r.log, disk_operation::kind::create, w.segment(segments)) > 0; ++segments)
+        log_syncs += count(r.log, disk_operation::kind::sync, w.segment(segments));
+    CHECK(segments >= 3);
+    CHECK(log_syncs >= static_cast<int>(r.commits.size()));
+    CHECK(count(r.log, disk_operation::kind::sync, wal) > 20);   // segments brought into the database
+    CHECK(count(r.log, disk_operation::kind::sync, w.file) > 5); // SQLite's own checkpoints
     CHECK(count(r.log, disk_operation::kind::remove, wal) >= 3); // restarts
     MESSAGE(r.messages << " messages, " << r.commits.size() << " commits, " << r.promises.size() << " promises, "
                        << r.log.size() << " operations of the disk");
@@ -89,13 +96,15 @@ TEST_CASE("what is acknowledged is there after a power cut, and what was taken a
     CHECK(j.promises_checked() > done); // most cuts look at hundreds
 }
 
-TEST_CASE("a sync that does nothing is found out: of all files, of the log, of the database") {
+TEST_CASE("a sync that does nothing is found out: of all files, of the redo log, of SQLite's log, of the database") {
     world& w = the_world();
     const std::string wal = w.file.string() + "-wal";
     const power_cut::lies_function all = [](const std::string&) { return true; };
+    const std::string redo = redo_folder(w.file).string() + "/";
+    const power_cut::lies_function of_redo_log = [&](const std::string& name) { return name.starts_with(redo); };
     const power_cut::lies_function of_log = [&](const std::string& name) { return name == wal; };
     const power_cut::lies_function of_database = [&](const std::string& name) { return name == w.file.string(); };
-    for (const auto& lies : {all, of_log, of_database}) {
+    for (const auto& lies : {all, of_redo_log, of_log, of_database}) {
         judge j(w.files, w.file, w.recorded);
         power_cut power(w.recorded.log, {}, lies);
         std::string found;

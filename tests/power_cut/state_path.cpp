@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "storage/open.hpp"
+#include "segments.hpp"
 
 namespace fb::cut {
 
@@ -33,10 +33,9 @@ class state_path::remembering final : public storage::session_store {
 };
 
 void state_path::open() {
-    auto opened = storage::open_sqlite_session_store(file_);
+    auto opened = open_store(disk_, file_);
     REQUIRE(opened);
-    REQUIRE_FALSE(opened->put_aside);
-    store_ = std::move(opened->store);
+    store_ = std::move(*opened);
     just_opened_ = true;
     storage::session_loader start;
     start.on_session = [](const storage::session_record&) {};

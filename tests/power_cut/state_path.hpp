@@ -1,5 +1,5 @@
-// The way of a commit in the product, without its shards: batches → state_writer → to_storage → SQLite → committed.
-// Each commit is remembered with the place in the disk's log where it began and where it was acknowledged.
+// The way of a commit in the product, without its shards: batches → state_writer → to_storage → redo log, SQLite →
+// committed. Each commit is remembered with the place in the disk's log where it began and where it was acknowledged.
 #pragma once
 
 #include <condition_variable>
@@ -25,7 +25,7 @@ struct commit {
 
 class state_path {
   public:
-    state_path(std::filesystem::path file, const disk& d)
+    state_path(std::filesystem::path file, disk& d)
         : file_(std::move(file))
         , disk_(d) {}
     void open();
@@ -38,7 +38,7 @@ class state_path {
     class remembering;
 
     std::filesystem::path file_;
-    const disk& disk_;
+    disk& disk_;
     std::vector<commit> commits_; // written by the writer's thread while write() waits
     bool just_opened_ = false;
     std::uint64_t submitted_ = 0;
