@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <system_error>
 
-#include "storage/values.hpp"
+#include "storage/aside.hpp"
 
 namespace fb::storage::redo {
 
@@ -122,10 +121,7 @@ class posix_directory final : public segment_directory {
     }
 
     result<std::string> put_aside() override {
-        std::string time =
-            format_timestamp(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
-        std::erase(time, ':'); // not in file names that may be copied elsewhere
-        const std::string aside = folder_.string() + ".corrupt-" + time;
+        const std::string aside = aside_name(folder_).string();
         if (::rename(folder_.c_str(), aside.c_str()) != 0) return failed("put aside", folder_);
         if (auto made = make(folder_); !made) return made.err();
         return aside;

@@ -1,8 +1,7 @@
 // How state.db is opened: alone, checked, migrated; and put aside when it is damaged, for a broker must start.
-#include <algorithm>
-#include <chrono>
 #include <system_error>
 
+#include "storage/aside.hpp"
 #include "storage/open.hpp"
 #include "storage/sqlite/migrate.hpp"
 #include "storage/sqlite/query.hpp"
@@ -36,10 +35,7 @@ result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& fi
 
 /// Renames the file with its log; returns the new name.
 result<std::filesystem::path> put_aside(const std::filesystem::path& file) {
-    std::string time =
-        format_timestamp(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
-    std::erase(time, ':'); // not in file names that may be copied elsewhere
-    const std::filesystem::path aside = file.string() + ".corrupt-" + time;
+    const auto aside = aside_name(file);
     std::error_code ec;
     std::filesystem::rename(file, aside, ec);
     if (ec)

@@ -2,6 +2,7 @@
 
 # Who may own threads, locks and atomics: a file without its extension, or a folder with a slash at the end.
 THREADS = {
+    "storage/redo/redo_store": "one thread writes the log, another brings full segments into the database",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
     "broker/core/counters": "each shard counts, metrics read",
@@ -33,7 +34,7 @@ WALL_CLOCK = {
     "fota/fota_thread": "the shell of the FOTA service",
     "http/": "a shell: tokens and signed URLs expire",
     "storage/sqlite/migrate": "notes for people when a migration ran; nothing is decided by it",
-    "storage/sqlite/session_open": "the name of a damaged file that is put aside",
+    "storage/aside": "the name of a damaged file that is put aside",
     "tests/": "certificates and tokens of today",
 }
 
