@@ -246,7 +246,7 @@ void routing_index::add_rest(const node& n, matches& out) const {
 
 void routing_index::collect(std::string_view topic, matches& out) const {
     // Breadth first with two node lists instead of recursion: a topic of many levels costs no stack (CVE-2019-11779).
-    std::vector<node_id> at{root}, next;
+    short_list<node_id> at{root}, next;
     const bool hidden = rule<"v5[MQTT-4.7.2-1]", "v311[MQTT-4.7.2-1]">(topic.starts_with('$'));
     bool first = true;
     proto::level_reader levels(topic);
@@ -273,19 +273,24 @@ match_list_ptr routing_index::match(std::string_view topic) const {
     matches found;
     std::shared_lock lock(mutex_);
     collect(topic, found);
-    std::stable_sort(found.plain.begin(), found.plain.end(), [](const subscriber* a, const subscriber* b) {
+    const auto by_session = [](const subscriber* a, const subscriber* b) {
         return std::tie(a->session.shard, a->session.slot, a->session.generation) <
                std::tie(b->session.shard, b->session.slot, b->session.generation);
-    });
+    };
+    if (found.plain.size() > 1) std::stable_sort(found.plain.begin(), found.plain.end(), by_session); // it allocates
     list->entries.reserve(found.plain.size());
-    auto ids = boost::intrusive_ptr<id_list>(new id_list);
-    for (const subscriber* s : found.plain) merge(list->entries, ids->ids, *s);
+    std::vector<std::uint32_t> ids;
+    for (const subscriber* s : found.plain) merge(list->entries, ids, *s);
     auto e = list->entries.begin();
     for (const subscriber* s : found.plain) { // in the order of the entries
         while (e->session != s->session) ++e;
-        if (e->some_no_local && !s->options.no_local) merge(list->own, ids->ids, *s);
+        if (e->some_no_local && !s->options.no_local) merge(list->own, ids, *s);
     }
-    if (!ids->ids.empty()) list->ids = std::move(ids);
+    if (!ids.empty()) {
+        const auto shared_ids = boost::intrusive_ptr<id_list>(new id_list);
+        shared_ids->ids = std::move(ids);
+        list->ids = shared_ids;
+    }
     for (share_group* g : found.shared) list->shares.push_back({g, g->members});
     return list;
 }

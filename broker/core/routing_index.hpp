@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <boost/container/small_vector.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -138,9 +139,12 @@ class routing_index {
     node_id make_child(node_id parent, std::string_view level);
     node_id find_or_make(std::string_view filter, bool make, bool& rest);
     void prune(node_id id);
+    /// Most topics match few: their lists need no memory of their own.
+    template <class T>
+    using short_list = boost::container::small_vector<T, 16>;
     struct matches {
-        std::vector<const subscriber*> plain;
-        std::vector<share_group*> shared;
+        short_list<const subscriber*> plain;
+        short_list<share_group*> shared;
     };
     void collect(std::string_view topic, matches& out) const;
     void add_here(const node& n, matches& out) const;
