@@ -4,9 +4,8 @@
 
 namespace fb::core {
 namespace {
-constexpr std::size_t compact_above = 64 * 1024; // bytes sent and still kept
-constexpr std::size_t pooled_max = 64;           // buffers
-constexpr std::size_t pooled_capacity_max = 64 * 1024;
+constexpr std::size_t compact_above = 64 * 1024;    // bytes sent and still kept
+constexpr std::size_t pooled_bytes_max = 64 * 1024; // of one buffer
 } // namespace
 
 void output_buffer::append_payload(const message_ptr& m) {
@@ -83,13 +82,16 @@ std::unique_ptr<output_buffer> output_pool::take() {
     if (free_.empty()) return std::make_unique<output_buffer>();
     auto buffer = std::move(free_.back());
     free_.pop_back();
+    bytes_ -= buffer->held_bytes();
     return buffer;
 }
 
 void output_pool::give_back(std::unique_ptr<output_buffer> buffer) {
     buffer->clear();
-    if (free_.size() < pooled_max && buffer->text().capacity() <= pooled_capacity_max)
-        free_.push_back(std::move(buffer));
+    const std::size_t held = buffer->held_bytes();
+    if (held > pooled_bytes_max || bytes_ + held > bytes_max) return;
+    bytes_ += held;
+    free_.push_back(std::move(buffer));
 }
 
 } // namespace fb::core

@@ -26,6 +26,10 @@ class output_buffer {
     /// The first `count` bytes have been sent.
     void consume(std::size_t count);
     void clear();
+    /// What it holds in memory, used or not.
+    std::size_t held_bytes() const noexcept {
+        return sizeof *this + text_.capacity() + pieces_.capacity() * sizeof(piece);
+    }
 
   private:
     struct piece {
@@ -42,13 +46,19 @@ class output_buffer {
     std::size_t payload_bytes_ = 0; // of the pieces, unsent
 };
 
+/// Enough small buffers for a message to a thousand clients, and some large ones; bounded by what they hold.
 class output_pool {
   public:
     std::unique_ptr<output_buffer> take();
     void give_back(std::unique_ptr<output_buffer> buffer);
 
+    std::size_t bytes() const noexcept { return bytes_; }
+
+    static constexpr std::size_t bytes_max = 2u << 20;
+
   private:
     std::vector<std::unique_ptr<output_buffer>> free_;
+    std::size_t bytes_ = 0; // of free_, unused room included
 };
 
 } // namespace fb::core

@@ -54,6 +54,28 @@ TEST_CASE("a pool's buffers come back empty") {
     CHECK(pool.take()->size() == 0);
 }
 
+TEST_CASE("a pool keeps many small buffers, few large ones and none that are huge") {
+    const auto kept_of = [](std::size_t bytes) {
+        output_pool pool;
+        std::vector<std::unique_ptr<output_buffer>> taken;
+        for (int i = 0; i < 2000; ++i) {
+            taken.push_back(pool.take());
+            taken.back()->text().assign(bytes, 'x');
+        }
+        for (auto& b : taken) pool.give_back(std::move(b));
+        CHECK(pool.bytes() <= output_pool::bytes_max);
+        const std::size_t bytes_kept = pool.bytes();
+        std::size_t kept = 0;
+        for (; pool.bytes() > 0; ++kept) pool.take();
+        CHECK(bytes_kept >= kept * bytes);
+        return kept;
+    };
+    CHECK(kept_of(100) == 2000);
+    CHECK(kept_of(32 * 1024) > 50);
+    CHECK(kept_of(32 * 1024) < 65);
+    CHECK(kept_of(100 * 1024) == 0);
+}
+
 TEST_CASE("deadlines come in order, one per slot, the earlier of two") {
     const auto seed = std::random_device{}();
     INFO("seed " << seed);
