@@ -76,7 +76,7 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
         return strict;
     }
     o.inflight_bytes += d.message->bytes();
-    start_delivery(*c, s, o.inflight.emplace_back(std::move(d)), true, strict);
+    start_delivery(*c, s, o.inflight.push_back(std::move(d)), true, strict);
     return strict;
 }
 
@@ -133,7 +133,7 @@ void engine::drop_row(session& s, const delivery& d) {
 }
 
 /// The client has it: the place in the window is free.
-void engine::finish(session& s, std::deque<delivery>::iterator inflight) {
+void engine::finish(session& s, ring<delivery>::iterator inflight) {
     drop_row(s, *inflight);
     s.out->inflight_bytes -= inflight->message->bytes();
     s.out->inflight.erase(inflight);
@@ -161,7 +161,7 @@ void engine::pump(session& s) {
             continue;
         }
         o.inflight_bytes += d.message->bytes();
-        delivery& next = o.inflight.emplace_back(std::move(d));
+        delivery& next = o.inflight.push_back(std::move(d));
         next.held = next.held && !committed(next.commit_serial);
         if (begun && !next.held)
             append_publish(*c, next); // sent on an earlier connection
@@ -201,10 +201,10 @@ void engine::take_packet_id(outgoing& o, delivery& d) {
 void engine::redeliver(connection& c, session& s) {
     if (!s.out) return;
     outgoing& o = *s.out;
-    std::deque<delivery> before;
+    ring<delivery> before;
     before.swap(o.inflight);
     o.inflight_bytes = 0;
-    std::deque<delivery> later;
+    std::vector<delivery> later;
     for (delivery& d : before) {
         const bool is_publish = d.phase == delivery_phase::sent; // or is to be, when its commit comes
         if (rule<"v5[MQTT-3.1.2-25]">(is_publish && !fits(c, d))) {
@@ -214,7 +214,7 @@ void engine::redeliver(connection& c, session& s) {
             later.push_back(std::move(d));
         } else {
             o.inflight_bytes += d.message->bytes();
-            delivery& kept = o.inflight.emplace_back(std::move(d));
+            delivery& kept = o.inflight.push_back(std::move(d));
             if (kept.held) continue; // release_held() sends it when its commit comes
             if (rule<"v5[MQTT-4.4.0-1]", "v5[MQTT-4.3.3-6]", "v311[MQTT-2.3.1-3]", "v311[MQTT-4.4.0-1]">(
                     kept.phase == delivery_phase::released))

@@ -34,6 +34,7 @@
 #include "broker/core/explanation.hpp"
 #include "broker/core/limits.hpp"
 #include "broker/core/retained.hpp"
+#include "broker/core/ring.hpp"
 #include "broker/core/routing_index.hpp"
 #include "broker/core/session.hpp"
 #include "broker/core/timers.hpp"
@@ -337,7 +338,7 @@ class engine {
     void send_pubrel(connection& c, proto::packet_id id);
     void release_held(session& s);
     void drop_row(session& s, const delivery& d);
-    void finish(session& s, std::deque<delivery>::iterator inflight);
+    void finish(session& s, ring<delivery>::iterator inflight);
 
     template <class Operation>
     void persist(Operation op, bool urgent) {

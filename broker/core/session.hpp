@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "broker/core/persist.hpp"
 #include "broker/core/principal.hpp"
 #include "broker/core/retained.hpp"
+#include "broker/core/ring.hpp"
 #include "broker/core/routing_index.hpp"
 #include "broker/core/topic_aliases.hpp"
 #include "proto/packets.hpp"
@@ -66,9 +66,9 @@ struct retained_replay {
 };
 
 struct outgoing {
-    std::deque<delivery> inflight;        // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
-    std::deque<delivery> waiting;         // QoS 1 and 2, for a free place in the window or for the client to come back
-    std::deque<delivery> backlog;         // QoS 0, for a slow reader
+    ring<delivery> inflight;              // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
+    ring<delivery> waiting;               // QoS 1 and 2, for a free place in the window or for the client to come back
+    ring<delivery> backlog;               // QoS 0, for a slow reader
     std::vector<retained_replay> replays; // go on when nothing else waits
     bool replaying = false;
     std::uint64_t inflight_bytes = 0;
@@ -97,7 +97,7 @@ struct pending_ack {
 
 struct incoming {
     std::vector<proto::packet_id> received; // QoS 2 ids between PUBLISH and PUBREL, sorted
-    std::deque<pending_ack> acks;
+    ring<pending_ack> acks;
     std::vector<pending_ack> unfinished; // PUBRECs whose connection ended; taken up when the PUBLISH comes again. One
                                          // per id in `received` at most
     std::uint32_t next_ack = 1;

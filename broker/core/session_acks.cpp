@@ -8,7 +8,7 @@ namespace fb::core {
 
 pending_ack& engine::owe(session& s, proto::packet_type type, proto::packet_id id) {
     if (!s.in) s.in = std::make_unique<incoming>();
-    pending_ack& a = s.in->acks.emplace_back();
+    pending_ack& a = s.in->acks.push_back({});
     a.type = type;
     a.id = id;
     a.number = s.in->next_ack++;
@@ -115,7 +115,7 @@ void engine::owe_pubrec_again(session& s, proto::packet_id id) {
     auto& kept = s.in->unfinished;
     const auto at = std::find_if(kept.begin(), kept.end(), [&](const pending_ack& a) { return a.id == id; });
     if (at != kept.end()) {
-        pending_ack& a = s.in->acks.emplace_back(std::move(*at));
+        pending_ack& a = s.in->acks.push_back(std::move(*at));
         a.since_ms = now_.mono_ms;
         kept.erase(at);
         return;

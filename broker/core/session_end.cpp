@@ -54,11 +54,11 @@ void engine::detach(connection& c, bool will_goes) {
         });
         o.backlog.clear();
         o.backlog_bytes = 0;
-        std::erase_if(o.inflight, [&](const delivery& d) {
+        erase_if(o.inflight, [&](const delivery& d) {
             if (d.live_only) o.inflight_bytes -= d.message->bytes();
             return d.live_only;
         });
-        std::erase_if(o.waiting, [&](const delivery& d) {
+        erase_if(o.waiting, [&](const delivery& d) {
             if (d.live_only) o.waiting_bytes -= d.message->bytes();
             return d.live_only;
         });

@@ -134,7 +134,7 @@ void engine::recheck_rights(session& s) {
         return true;
     });
     if (!s.out) return;
-    std::erase_if(s.out->waiting, [&](const delivery& d) {
+    erase_if(s.out->waiting, [&](const delivery& d) {
         if (!lost(d.message->topic())) return false;
         s.out->waiting_bytes -= d.message->bytes();
         drop_row(s, d);
