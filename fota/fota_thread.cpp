@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t batch_max = 512;
 constexpr std::chrono::hours sleep_max{1};
+constexpr std::chrono::seconds try_again{2};
 
 /// The wall clock is read here and nowhere else in this folder.
 timestamp wall_clock() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
@@ -38,9 +39,16 @@ struct fota_thread::impl final : store_port {
             if (!o && o.err().kind != storage::error_kind::conflict && o.err().kind != storage::error_kind::not_found &&
                 o.err().kind != storage::error_kind::invalid)
                 fault = o.err().text;
-        std::lock_guard lock(mutex);
-        trouble = std::move(fault);
+        if (note_trouble(std::move(fault))) push([](service&, timestamp) {}); // do not sleep over it
         return outcomes;
+    }
+
+    /// True when this is news.
+    bool note_trouble(std::string fault) {
+        std::lock_guard lock(mutex);
+        const bool begins = trouble.empty() && !fault.empty();
+        trouble = std::move(fault);
+        return begins;
     }
 
     // store_port: completions come on the writer's thread and go through the same queue as everything else.
@@ -73,9 +81,25 @@ struct fota_thread::impl final : store_port {
             if (calls.empty() && finished()) return;
             fota.on_time(wall_clock());
             for (auto& c : calls) c(fota, wall_clock());
+            if (in_trouble()) write_something();
             std::lock_guard lock(mutex);
             in_hand = 0;
         }
+    }
+
+    bool in_trouble() {
+        std::lock_guard lock(mutex);
+        return !trouble.empty();
+    }
+
+    /// A disk that is well again is noticed by a write, and the next report may be hours away: a row that comes and
+    /// goes.
+    void write_something() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < next_try) return;
+        next_try = now + try_again;
+        submit(storage::save_idempotency{{"disk-check", "", 0, "", timestamp{}}}, [](const storage::fota_outcome&) {});
+        submit(storage::prune_idempotency{timestamp{} + try_again}, [](const storage::fota_outcome&) {});
     }
 
     /// Waits for what has been submitted.
@@ -88,6 +112,7 @@ struct fota_thread::impl final : store_port {
         std::chrono::milliseconds nap = sleep_max;
         if (deadline) nap = std::clamp<std::chrono::milliseconds>(*deadline - wall_clock(), {}, sleep_max);
         std::unique_lock lock(mutex);
+        if (!trouble.empty()) nap = std::min<std::chrono::milliseconds>(nap, try_again);
         wake.wait_for(lock, nap, [&] { return !queue.empty() || (stopping && in_flight == 0); });
         in_hand = queue.size();
         return std::exchange(queue, {});
@@ -103,7 +128,8 @@ struct fota_thread::impl final : store_port {
     storage::fota_store& store;
     storage::blob_files blobs;
     std::unique_ptr<storage::fota_reader> queries;
-    std::size_t in_flight = 0; // writes; touched by the FOTA thread only
+    std::size_t in_flight = 0; // writes; touched by the FOTA thread only, as is next_try
+    std::chrono::steady_clock::time_point next_try{};
 
     mutable std::mutex mutex; // protects the next five
     std::condition_variable wake;
