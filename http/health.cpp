@@ -73,6 +73,13 @@ void own_metrics(std::string& out, const context& ctx) {
     metric(out, "fotabroker_http_event_subscribers", "gauge", ctx.events.size());
 }
 
+void check_metrics(std::string& out, const std::vector<finding>& all) {
+    out += "# HELP fotabroker_check_ok What /healthz says of each part; 0: it is in trouble\n"
+           "# TYPE fotabroker_check_ok gauge\n";
+    for (const finding& each : all)
+        out += "fotabroker_check_ok{check=\"" + each.name + "\"} " + (each.well ? "1\n" : "0\n");
+}
+
 void fota_metrics(std::string& out, const fota::counters& c) {
     metric(out, "fotabroker_fota_reports_accepted_total", "counter", c.reports_accepted);
     metric(out, "fotabroker_fota_reports_malformed_total", "counter", c.reports_malformed);
@@ -106,6 +113,7 @@ task<response> metrics(context& ctx, request& r) {
     response answer;
     answer.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}, {"Cache-Control", "no-store"}};
     own_metrics(answer.body, ctx);
+    check_metrics(answer.body, ask_checks(ctx));
     if (const auto counted = co_await fota_counters(ctx)) fota_metrics(answer.body, *counted);
     for (const auto& source : ctx.sources) source(answer.body);
     co_return answer;
