@@ -45,6 +45,7 @@ shard::shard(const broker_settings& settings, core::engine_config config, core::
                      ::write(fd, &one, sizeof one); // cannot fail: the counter never gets near its end
              })
     , outgoing_(config_.shard_count)
+    , clock_(time_now())
     , peers_running_(config_.shard_count) {
     tick();
 }
@@ -158,6 +159,7 @@ void shard::work() {
     pass_deadlines(mono_ms);
     if (system_due_ms_ <= mono_ms) publish_system_topics(mono_ms);
     tell_left_out();
+    if (config_.shard == 0) tell_clock_jump();
     act_on_effects();
     if (engine_.take_persist(batch)) hooks_.persist(config_.shard, std::move(batch));
     deliver_sent();
@@ -281,6 +283,14 @@ void shard::tell_left_out() {
     if (const std::uint64_t count = log_budget_.take_left_out(now_.mono_ms); count != 0) {
         spdlog::warn("{} more lines about connections and refused publications were left out", count);
     }
+}
+
+void shard::tell_clock_jump() {
+    const std::int64_t jump_ms = clock_.jump_ms(now_);
+    if (jump_ms == 0) return;
+    spdlog::warn("the wall clock went {} by {} s; sessions and messages go by another clock and expire when they would "
+                 "have, but those that are still there at the next start {} by as much",
+                 jump_ms > 0 ? "forward" : "back", std::abs(jump_ms) / 1000, jump_ms > 0 ? "sooner" : "later");
 }
 
 void shard::publish_system_topics(std::int64_t mono_ms) {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "broker/core/engine.hpp"
+#include "broker/net/clock_watch.hpp"
 #include "broker/net/connection.hpp"
 #include "broker/net/handshake_pool.hpp"
 #include "broker/net/inbox.hpp"
@@ -108,6 +109,7 @@ class shard final : private core::crossing_port {
     void tick();
     bool may_log() { return log_budget_.allow(now_.mono_ms); }
     void tell_left_out();
+    void tell_clock_jump();
 
     // shard_accept.cpp: from accept to the first packet
     void arm_accept(std::size_t listener_no);
@@ -198,6 +200,7 @@ class shard final : private core::crossing_port {
         std::size_t bytes = 0;
     };
     std::vector<outgoing_batch> outgoing_; // crossings, by shard: leave together when a turn's reading is done
+    clock_watch clock_;                    // shard 0 tells of it
     core::instant now_;                    // when the turn, or the event it began with, was first seen
 
     std::deque<connection> connections_;
