@@ -18,6 +18,7 @@ from support.wire import FOR_EVER, Loop
 KILLS = 200 if os.environ.get("FB_LONG") else 30
 LATEST_KILL_S = 0.25  # after the load begins
 ROOM = "[limits]\nqueued_messages_max = 1000000\nqueued_bytes_max = 1000000000\n"
+SHORT_LOG = "[state]\nlog_bytes = 4194304\n"  # so that it is brought into the database again and again
 RECEIVE_MAXIMUM_20 = b"\x21\0\x14"
 
 
@@ -141,7 +142,7 @@ class Kills(Case):
     def world(self, top):
         seed = int(os.environ.get("FB_KILL_SEED", random.randrange(1 << 30)))
         print(f"  FB_KILL_SEED={seed}", flush=True)
-        b = self.broker(top=top, extra=ROOM)
+        b = self.broker(top=top, extra=ROOM + SHORT_LOG)
         self.paho(b).publish("known", b"x", retain=True)
         w = World(b, seed)
         self.addCleanup(w.close)
