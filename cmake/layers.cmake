@@ -16,7 +16,7 @@ set(FB_LAYERS
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson fb_spdlog"
     "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_memory storage_redo fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
     "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
-    "bench_micro    : proto broker_core storage storage_sqlite   |"
+    "bench_micro    : proto broker_core storage storage_sqlite storage_redo |"
 )
 
 function(fb_layer_row name out_uses out_third)

@@ -1,4 +1,4 @@
-// The state store on a real file: batches of a thousand operations, each committed and synced.
+// The state store on real files: batches of a thousand operations, each committed and synced.
 #include <stdlib.h>
 
 #include <filesystem>
@@ -8,21 +8,25 @@
 #include "bench/micro/operation.hpp"
 #include "bench/micro/packets.hpp"
 #include "storage/open.hpp"
+#include "storage/redo/redo_store.hpp"
 
 namespace fb::micro {
 namespace {
 
 constexpr std::uint64_t batch_operations = 1000;
 
-/// A state.db of its own with one session in it; gone at the end.
+/// A state.db of its own with one session in it, with or without the redo log; gone at the end.
 struct state_store {
-    state_store() {
+    explicit state_store(bool with_log) {
         std::string name = (std::filesystem::temp_directory_path() / "fotabroker-micro-XXXXXX").string();
         must(::mkdtemp(name.data()) != nullptr, "a directory for state.db");
         directory = name;
         auto opened = storage::open_sqlite_session_store(directory / "state.db");
         must(bool(opened), "opening state.db");
-        store = std::move(opened->store);
+        if (with_log)
+            begin_log(std::move(opened->store));
+        else
+            store = std::move(opened->store);
         must(bool(store->load({})), "loading state.db");
         storage::put_session session;
         session.row.number = 1;
@@ -37,6 +41,16 @@ struct state_store {
     }
     state_store(const state_store&) = delete;
 
+    void begin_log(std::unique_ptr<storage::checkpointed_store> base) {
+        auto files = storage::redo::open_segment_directory(directory / "log");
+        must(bool(files), "a directory for the log");
+        storage::redo::settings settings;
+        settings.segment_bytes = 1 << 20; // several checkpoints, in the steps that apply() does without a thread
+        settings.thread = false;
+        auto log = std::make_unique<storage::redo::redo_store>(std::move(base), std::move(*files), settings);
+        must(bool(log->recover()), "beginning the log");
+        store = std::move(log);
+    }
     void apply(const std::vector<storage::session_operation>& operations) {
         must(bool(store->apply(operations)), "committing");
     }
@@ -56,8 +70,8 @@ storage::enqueue enqueue(std::uint64_t sequence) {
     return op;
 }
 
-runner enqueue_and_dequeue() {
-    return [s = std::make_shared<state_store>()](std::uint64_t count) {
+runner enqueue_and_dequeue(bool with_log) {
+    return [s = std::make_shared<state_store>(with_log)](std::uint64_t count) {
         const std::uint64_t rounds = (count + batch_operations - 1) / batch_operations;
         for (std::uint64_t i = 0; i < rounds; ++i) {
             std::vector<storage::session_operation> in, out;
@@ -73,7 +87,9 @@ runner enqueue_and_dequeue() {
 }
 
 constexpr operation all[] = {
-    {"state_store", "a message into state.db and out again, in batches of 1000 each way", 2000, enqueue_and_dequeue},
+    {"state_log", "a message into the redo log and out again, checkpoints included", 20'000,
+     [] { return enqueue_and_dequeue(true); }},
+    {"state_store", "the same with state.db alone", 2000, [] { return enqueue_and_dequeue(false); }},
 };
 
 } // namespace
