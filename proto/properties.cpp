@@ -11,6 +11,13 @@ bool user_properties::empty() const {
     return !next_user_property(accepted, p);
 }
 
+std::size_t user_properties::count() const {
+    std::size_t found = list_.size();
+    cursor accepted(block_, version::v5);
+    for (property p; next_user_property(accepted, p);) ++found;
+    return found;
+}
+
 std::vector<user_properties::pair> user_properties::to_vector() const {
     std::vector<pair> all;
     cursor accepted(block_, version::v5);

@@ -4,6 +4,7 @@
 // standard allows more, has a value of the right type and range, and every string is valid UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -63,6 +64,7 @@ class user_properties {
 
     void add(std::string_view name, std::string_view value) { list_.emplace_back(name, value); }
     bool empty() const;
+    std::size_t count() const;           // without allocating
     std::vector<pair> to_vector() const; // decoded ones first, then added ones
     std::optional<std::string_view> find(std::string_view name) const;
     /// What was decoded and what was added, for encoders that visit the pairs without a vector.

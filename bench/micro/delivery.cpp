@@ -73,6 +73,18 @@ runner one_to_one(qos quality, core::durability kept = core::durability::none) {
     };
 }
 
+runner with_properties() {
+    proto::publish_properties q;
+    q.content_type = "application/json";
+    q.response_topic = "site/7/device-0042/answers";
+    q.user.add("unit", "celsius");
+    std::string properties;
+    proto::append_forward_block(q, properties);
+    auto p = std::make_shared<peers>(qos::at_least_once, 1);
+    p->message = publish_packet(topic, p->quality, false, properties);
+    return [p](std::uint64_t count) { return p->publish_and_acknowledge(count); };
+}
+
 runner fan_out(qos quality) {
     constexpr std::size_t subscribers = 1000;
     return [p = std::make_shared<peers>(quality, subscribers)](std::uint64_t count) {
@@ -156,6 +168,8 @@ constexpr operation all[] = {
      hop_through_topics},
     {"publish_qos1", "a message to one subscriber, QoS 1: two PUBACKs", 4000,
      [] { return one_to_one(qos::at_least_once); }},
+    {"publish_qos1_properties", "the same with content type, response topic and a user property", 4000,
+     with_properties},
     {"publish_qos2", "a message to one subscriber, QoS 2: both exchanges", 4000,
      [] { return one_to_one(qos::exactly_once); }},
     {"publish_qos1_strict", "QoS 1 to a persistent session, durability strict, without the disk", 4000,

@@ -31,9 +31,11 @@ class numbered_packet {
     std::size_t id_at_;
 };
 
-/// MQTT 5, 64 bytes of payload.
-inline numbered_packet publish_packet(std::string_view topic, proto::qos quality, bool retain = false) {
+/// MQTT 5, 64 bytes of payload; `properties` as proto::append_forward_block makes them.
+inline numbered_packet publish_packet(std::string_view topic, proto::qos quality, bool retain = false,
+                                      std::string_view properties = {}) {
     proto::publish_head head;
+    head.forward_block = properties;
     head.topic = topic;
     head.quality = quality;
     head.retain = retain;

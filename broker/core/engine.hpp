@@ -257,6 +257,7 @@ class engine {
                         std::string_view payload, proto::reason_code& reason) const;
     void publish_refused(connection& c, session& s, const proto::publish& p, proto::reason_code reason,
                          const explanation& why);
+    message_ptr message_of(const session& s, const proto::publish& p);
     void accept_publish(connection& c, session& s, const proto::publish& p);
     void on_pubrel(connection& c, const proto::frame& f);
 
@@ -358,6 +359,7 @@ class engine {
     deadlines session_deadlines_; // of those without connection
     output_pool buffers_;
     shared_encodings encodings_;
+    std::string forward_block_; // of the PUBLISH at hand; its room is kept for the next
     std::mt19937_64 random_;
 
     std::deque<connection> connections_; // references stay valid while it grows

@@ -90,7 +90,7 @@ bool engine::may_connect(connection& c, const proto::connect& p) {
         return refuse(reason_code::unsupported_protocol_version,
                       "MQTT 3.1 is not served (accept_mqtt_31 = false); use 3.1.1 or 5");
     }
-    if (p.properties.user.to_vector().size() > config_.limits.user_properties_max) { // CVE-2021-41039's class
+    if (p.properties.user.count() > config_.limits.user_properties_max) { // CVE-2021-41039's class
         return refuse(reason_code::quota_exceeded,
                       {"more user properties than this gateway allows", "user_properties_max"});
     }

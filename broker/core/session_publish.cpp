@@ -7,6 +7,9 @@
 #include "proto/utf8.hpp"
 
 namespace fb::core {
+namespace {
+constexpr std::size_t forward_block_kept_max = 4096; // bytes
+} // namespace
 
 void engine::on_publish(connection& c, const proto::frame& f) {
     auto p = proto::decode_publish(f, c.protocol);
@@ -74,7 +77,7 @@ explanation engine::refusal(const principal& who, std::string_view topic, const 
         reason = reason_code::not_authorized;
         return "$SYS/ belongs to the gateway";
     }
-    if (!q.user.empty() && q.user.to_vector().size() > l.user_properties_max) {
+    if (q.user.count() > l.user_properties_max) {
         reason = reason_code::quota_exceeded; // CVE-2021-41039's class
         return {"more user properties than this gateway allows", "user_properties_max"};
     }
@@ -107,6 +110,22 @@ void engine::publish_refused(connection& c, session& s, const proto::publish& p,
     settle(c, s);
 }
 
+message_ptr engine::message_of(const session& s, const proto::publish& p) {
+    forward_block_.clear();
+    proto::append_forward_block(p.properties, forward_block_);
+    message_parts parts;
+    parts.topic = p.topic;
+    parts.properties = forward_block_;
+    parts.payload = p.payload;
+    parts.quality = p.quality;
+    parts.retain = p.retain;
+    parts.publisher = s.publisher;
+    if (p.properties.message_expiry_s) parts.expires_mono_ms = now_.mono_ms + *p.properties.message_expiry_s * 1000ll;
+    message_ptr m = make_message(parts);
+    if (forward_block_.capacity() > forward_block_kept_max) std::string().swap(forward_block_);
+    return m;
+}
+
 void engine::accept_publish(connection& c, session& s, const proto::publish& p) {
     const bool twice = p.quality == proto::qos::exactly_once;
     if (rule<"v5[MQTT-4.3.2-5]", "v311[MQTT-4.3.2-2]">(twice && s.in)) {
@@ -123,18 +142,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
         s.in->received.push_back(p.id);
     }
 
-    std::string block;
-    proto::append_forward_block(p.properties, block);
-    message_parts parts;
-    parts.topic = p.topic;
-    parts.properties = block;
-    parts.payload = p.payload;
-    parts.quality = p.quality;
-    parts.retain = p.retain;
-    parts.publisher = s.publisher;
-    if (p.properties.message_expiry_s) parts.expires_mono_ms = now_.mono_ms + *p.properties.message_expiry_s * 1000ll;
-    const message_ptr m = make_message(parts);
-
+    const message_ptr m = message_of(s, p);
     if (rule<"v5[MQTT-3.3.4-1]", "v311[MQTT-3.3.4-1]">(p.quality == proto::qos::at_most_once)) {
         route(m, &s, {}, false);
         return;

@@ -96,7 +96,7 @@ proto::reason_code engine::subscribe_one(connection& c, session& s, const proto:
 }
 
 bool engine::too_many_user_properties(connection& c, const proto::user_properties& user) {
-    if (user.empty() || user.to_vector().size() <= config_.limits.user_properties_max) return false;
+    if (user.count() <= config_.limits.user_properties_max) return false;
     disconnect(c, proto::reason_code::quota_exceeded, close_cause::overload,
                {"more user properties than this gateway allows", "user_properties_max"});
     return true;
