@@ -290,7 +290,7 @@ void shard::tell_clock_jump() {
     if (jump_ms == 0) return;
     spdlog::warn("the wall clock went {} by {} s; sessions and messages go by another clock and expire when they would "
                  "have, but those that are still there at the next start {} by as much",
-                 jump_ms > 0 ? "forward" : "back", std::abs(jump_ms) / 1000, jump_ms > 0 ? "sooner" : "later");
+                 jump_ms > 0 ? "forward" : "back", (std::abs(jump_ms) + 500) / 1000, jump_ms > 0 ? "sooner" : "later");
 }
 
 void shard::publish_system_topics(std::int64_t mono_ms) {
