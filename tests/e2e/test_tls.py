@@ -85,7 +85,7 @@ class Tls(Case):
         dev1.publish("device/dev1/telemetry/end", b"allowed")
         self.assertEqual(watcher.receive().topic, "device/dev1/telemetry/end")
         self.assertTrue(watcher.messages.empty())
-        self.assertIn("device/dev2/status", self.b.log())
+        eventually(lambda: "device/dev2/status" in self.b.log(), "the refusal is told")
 
     def test_a_refused_publish_is_told_in_version_5_and_harmless_in_3_1_1(self):
         new = RawClient(self.b.tls_port, pki.client_context("dev1"), client_id="dev1")
