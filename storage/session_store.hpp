@@ -144,7 +144,8 @@ class checkpointed_store : public session_store {
   public:
     /// The number of the last segment whose operations are all here; 0: none yet.
     virtual result<std::uint64_t> redo_applied() = 0;
-    /// As apply(); redo_applied() gives `segment` from then on, unless that is 0.
+    /// A part of a segment's operations. They are committed together with the last part, which gives the segment's
+    /// number; the others give 0. An error undoes all parts.
     virtual status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) = 0;
 };
 

@@ -108,6 +108,15 @@ std::vector<std::string> contradictions(const config& c) {
             faults.push_back("acl: principal: must be a name, \"anonymous\", or \"*\" for everybody");
         }
     }
+    std::size_t filters = 0;
+    for (const auto& rule : c.topics) {
+        if (rule.filters.empty()) faults.push_back("topic: filters: must have at least one topic filter");
+        filters += rule.filters.size();
+    }
+    if (filters > topic_rule_filters_max) {
+        faults.push_back("topic: filters: " + std::to_string(filters) + " in all, and at most " +
+                         std::to_string(topic_rule_filters_max) + ": every message is compared with each");
+    }
     if (c.mqtt.server_moved && c.mqtt.server_reference.empty()) {
         faults.push_back("mqtt.server_moved: where to? server_reference must say it");
     }

@@ -59,6 +59,14 @@ struct http_listener {
 /// message, else none.
 enum class durability_class { automatic, none, batched, strict };
 
+inline constexpr std::size_t topic_rule_filters_max = 64; // in all rules together
+
+/// What differs for topics that match.
+struct topic_rule {
+    std::vector<std::string> filters;
+    durability_class durability = durability_class::automatic;
+};
+
 struct http_config {
     std::vector<http_listener> listeners{http_listener{}};
     std::string public_url; // empty: made from the first listener
@@ -89,6 +97,7 @@ struct config {
     log_config log;
     std::vector<mqtt_listener> listeners{mqtt_listener{}};
     durability_class durability = durability_class::automatic;
+    std::vector<topic_rule> topics;
     state_config state;
     auth_config auth;
     mqtt_config mqtt;

@@ -40,6 +40,13 @@ fields fields_of(http_listener& c) {
             path_text("client_ca", c.tls.client_ca, true), boolean("plain_beyond_loopback", c.plain_beyond_loopback)};
 }
 
+field durability(durability_class& target) { return word("durability", target, {"auto", "none", "batched", "strict"}); }
+
+fields fields_of(topic_rule& c) {
+    return {texts("filters", c.filters, proto::valid_topic_filter, "a topic filter in quotes"),
+            durability(c.durability)};
+}
+
 fields fields_of(state_config& c) { return {number("log_bytes", c.log_bytes, 4 * mib, 16 * gib)}; }
 
 fields fields_of(auth_config& c) {
@@ -134,9 +141,10 @@ fields fields_of(fota::settings& c) {
 fields fields_of(config& c) {
     return {path_text("data_dir", c.data_dir, false),
             number("shards", c.shards, 0, 256),
-            word("durability", c.durability, {"auto", "none", "batched", "strict"}),
+            durability(c.durability),
             table("log", fields_of(c.log)),
             tables<mqtt_listener>("listener", c.listeners, [](mqtt_listener& l) { return fields_of(l); }),
+            tables<topic_rule>("topic", c.topics, [](topic_rule& r) { return fields_of(r); }),
             table("state", fields_of(c.state)),
             table("auth", fields_of(c.auth)),
             table("mqtt", fields_of(c.mqtt)),

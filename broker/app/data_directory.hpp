@@ -1,4 +1,5 @@
-// The data directory: state.db and redo/ before it, fota.db, admin.token, blobs/, keys/ and the lock that makes it one process's own.
+// The data directory: state.db and redo/ before it, fota.db, admin.token, blobs/, keys/ and the lock that makes it one
+// process's own.
 #pragma once
 
 #include <filesystem>

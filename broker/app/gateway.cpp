@@ -131,6 +131,10 @@ void gateway::make_broker() {
     settings.engine.limits = config_.limits;
     settings.engine.acl = core::acl(config_.acl);
     settings.engine.otherwise = to_core(config_.durability);
+    for (const topic_rule& rule : config_.topics) {
+        for (const std::string& filter : rule.filters)
+            settings.engine.durability_rules.push_back({filter, to_core(rule.durability)});
+    }
     settings.engine.valid_device_id = [](std::string_view id) { return certs::valid_device_id(id); };
     settings.engine.accept_mqtt_31 = config_.mqtt.accept_mqtt_31;
     settings.engine.check_payload_format = config_.mqtt.check_payload_format;

@@ -38,7 +38,11 @@ class sqlite_session_store final : public checkpointed_store {
 
     result<session_counters> load(const session_loader& loader) override;
 
-    status apply(std::span<const session_operation> operations) override { return apply_redo(operations, 0); }
+    status apply(std::span<const session_operation> operations) override {
+        auto applied = perform_all(operations);
+        if (applied) applied = run("COMMIT");
+        return or_undo(std::move(applied));
+    }
 
     result<std::uint64_t> redo_applied() override {
         query q(*db_, "SELECT applied FROM redo");
@@ -49,10 +53,14 @@ class sqlite_session_store final : public checkpointed_store {
     }
 
     status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) override {
-        auto committed = commit(operations, segment);
-        if (!committed) db_->rollback();
-        released_.clear();
-        return committed;
+        auto applied = perform_all(operations);
+        if (applied && segment != 0) {
+            applied = run("UPDATE redo SET applied = ?", segment);
+            if (applied) applied = run("COMMIT");
+            if (applied)
+                applied = db_->exec("PRAGMA shrink_memory"); // the next segment is minutes away, or never comes
+        }
+        return or_undo(std::move(applied));
     }
 
   private:
@@ -61,17 +69,22 @@ class sqlite_session_store final : public checkpointed_store {
         return query(*db_, sql).with(values...).run();
     }
 
-    status commit(std::span<const session_operation> operations, std::uint64_t segment) {
-        if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
+    status or_undo(status applied) {
+        if (!applied) db_->rollback();
+        released_.clear();
+        return applied;
+    }
+
+    /// In the transaction that is open, or in a new one.
+    status perform_all(std::span<const session_operation> operations) {
+        if (!db_->in_transaction()) {
+            if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
+        }
         for (const session_operation& operation : operations) {
             auto performed = std::visit([this](const auto& op) { return perform(op); }, operation);
             if (!performed) return performed;
         }
-        if (auto swept = remove_unused_messages(); !swept) return swept;
-        if (segment != 0) {
-            if (auto noted = run("UPDATE redo SET applied = ?", segment); !noted) return noted;
-        }
-        return run("COMMIT");
+        return remove_unused_messages();
     }
 
     status perform(const put_session& op);

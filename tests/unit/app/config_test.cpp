@@ -78,6 +78,11 @@ deadline_h = 2
 principal = "ops"
 publish = ["a/#"]
 subscribe = ["b/+/c", "d"]
+[[topic]]
+filters = ["t/#", "x"]
+durability = "none"
+[state]
+log_bytes = 4194304
 [limits]
 queued_messages_max = 12
 )",
@@ -105,6 +110,10 @@ queued_messages_max = 12
     REQUIRE(c.acl.size() == 1);
     CHECK(c.acl[0].principal == "ops");
     CHECK(c.acl[0].subscribe == std::vector<std::string>{"b/+/c", "d"});
+    REQUIRE(c.topics.size() == 1);
+    CHECK(c.topics[0].filters == std::vector<std::string>{"t/#", "x"});
+    CHECK(c.topics[0].durability == durability_class::none);
+    CHECK(c.state.log_bytes == 4194304);
     CHECK(c.limits.queued_messages_max == 12);
 }
 
@@ -155,6 +164,8 @@ TEST_CASE("each kind of fault names file, line, column, key and what is allowed"
          "acl.publish: must be a list in [ ], of a topic filter in quotes"},
         {"[[acl]]\nprincipal = \"ops\"\npublish = [\"a#\"]",
          "test.toml:3:12: acl.publish: must be a topic filter in quotes"},
+        {"[[topic]]\nfilters = [\"a#\"]", "test.toml:2:12: topic.filters: must be a topic filter in quotes"},
+        {"[[topic]]\ndurability = \"none\"", "topic: filters: must have at least one topic filter"},
         {"[[acl]]\npublish = [\"a\"]", "acl: principal: must be a name"},
         {"shards = ", "test.toml:1:10: not TOML: "},
         {"shards = 1\nshards = 2", "test.toml:2:"},
