@@ -151,6 +151,8 @@ class fota_store {
     virtual std::vector<fota_outcome> apply(std::span<const fota_operation> operations) = 0;
 
     virtual result<std::unique_ptr<fota_reader>> open_reader() = 0; // any thread
+    /// To its files, since it was opened, about. Any thread.
+    virtual std::uint64_t written_bytes() const noexcept { return 0; }
 };
 
 } // namespace fb::storage

@@ -137,6 +137,8 @@ class session_store {
     virtual result<session_counters> load(const session_loader& loader) = 0;
     /// One durable commit for all of them. Operations cannot fail one by one; an error means that nothing was applied.
     virtual status apply(std::span<const session_operation> operations) = 0;
+    /// To its files, since it was opened, about. Any thread.
+    virtual std::uint64_t written_bytes() const noexcept { return 0; }
 };
 
 /// A session store that can stand behind a redo log (storage/redo), and remembers how much of it it has.

@@ -91,6 +91,10 @@ struct state_config {
     std::uint64_t log_bytes = 64 << 20; // of the redo log in front of state.db
 };
 
+struct disk_config {
+    std::uint64_t write_budget_bytes_per_day = 0; // 0: none
+};
+
 struct config {
     std::filesystem::path data_dir = "/var/lib/fotabroker";
     std::uint32_t shards = 0; // 0: one per core
@@ -99,6 +103,7 @@ struct config {
     durability_class durability = durability_class::automatic;
     std::vector<topic_rule> topics;
     state_config state;
+    disk_config disk;
     auth_config auth;
     mqtt_config mqtt;
     core::limits limits;

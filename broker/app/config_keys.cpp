@@ -49,6 +49,10 @@ fields fields_of(topic_rule& c) {
 
 fields fields_of(state_config& c) { return {number("log_bytes", c.log_bytes, 4 * mib, 16 * gib)}; }
 
+fields fields_of(disk_config& c) {
+    return {number("write_budget_bytes_per_day", c.write_budget_bytes_per_day, 0, 1024 * gib)};
+}
+
 fields fields_of(auth_config& c) {
     return {path_text("password_file", c.password_file, true), boolean("users_are_devices", c.users_are_devices)};
 }
@@ -146,6 +150,7 @@ fields fields_of(config& c) {
             tables<mqtt_listener>("listener", c.listeners, [](mqtt_listener& l) { return fields_of(l); }),
             tables<topic_rule>("topic", c.topics, [](topic_rule& r) { return fields_of(r); }),
             table("state", fields_of(c.state)),
+            table("disk", fields_of(c.disk)),
             table("auth", fields_of(c.auth)),
             table("mqtt", fields_of(c.mqtt)),
             table("http", fields_of(c.http)),

@@ -59,6 +59,7 @@ void take_free_port(endpoint& url) {
 gateway::gateway(const config& c)
     : config_(c)
     , data_(config_.data_dir)
+    , meter_(config_.disk.write_budget_bytes_per_day)
     , joint_(config_.fota.payload_bytes_max) {
     const std::uint64_t files = net::raise_file_limit();
     constexpr std::uint64_t own_files = 256; // databases, firmware, HTTP
@@ -228,6 +229,8 @@ void gateway::make_http() {
         broker_->append_metrics(out);
         append_metrics(out, *writer_);
         append_metrics(out, *session_store_);
+        append_written_bytes(out, *session_store_, *fota_store_);
+        meter_.append_metrics(out);
     });
     http_->start();
 }

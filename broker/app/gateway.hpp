@@ -9,6 +9,7 @@
 #include "broker/app/data_directory.hpp"
 #include "broker/app/fota_joint.hpp"
 #include "broker/app/state_writer.hpp"
+#include "broker/app/write_meter.hpp"
 #include "broker/net/broker.hpp"
 #include "fota/fota_thread.hpp"
 #include "http/server.hpp"
@@ -35,6 +36,7 @@ class gateway {
 
     config config_;
     data_directory data_;
+    write_meter meter_;
     std::unique_ptr<storage::fota_store> fota_store_;
     std::unique_ptr<storage::redo::redo_store> session_store_;
     storage::session_counters restored_;

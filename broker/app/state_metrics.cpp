@@ -1,34 +1,39 @@
 #include "broker/app/state_metrics.hpp"
 
-#include <string_view>
-
 namespace fb::app {
 
-namespace {
-
-void append(std::string& out, std::string_view name, std::string_view type, std::string_view help,
-            std::uint64_t value) {
+void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help,
+                   std::uint64_t value) {
     out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ");
     out.append(type).append("\n").append(name).append(" ").append(std::to_string(value)).append("\n");
 }
 
-} // namespace
-
 void append_metrics(std::string& out, const state_writer& writer) {
-    append(out, "fotabroker_state_commits_total", "counter", "Commits of sessions, queues and retained messages",
-           writer.commits());
-    append(out, "fotabroker_state_operations_total", "counter", "Operations in them", writer.operations());
+    append_metric(out, "fotabroker_state_commits_total", "counter", "Commits of sessions, queues and retained messages",
+                  writer.commits());
+    append_metric(out, "fotabroker_state_operations_total", "counter", "Operations in them", writer.operations());
 }
 
 void append_metrics(std::string& out, const storage::redo::redo_store& store) {
     const auto c = store.count();
-    append(out, "fotabroker_state_log_written_bytes_total", "counter", "Bytes written to the redo log", c.bytes);
-    append(out, "fotabroker_state_checkpoints_total", "counter", "Segments of the redo log brought into state.db",
-           c.checkpoints);
-    append(out, "fotabroker_state_checkpoint_operations_total", "counter", "Operations that state.db got from them",
-           c.operations);
-    append(out, "fotabroker_state_segments_due", "gauge", "Full segments of the redo log that state.db does not have",
-           c.segments_due);
+    append_metric(out, "fotabroker_state_checkpoints_total", "counter",
+                  "Segments of the redo log brought into state.db", c.checkpoints);
+    append_metric(out, "fotabroker_state_checkpoint_operations_total", "counter",
+                  "Operations that state.db got from them", c.operations);
+    append_metric(out, "fotabroker_state_segments_due", "gauge",
+                  "Full segments of the redo log that state.db does not have", c.segments_due);
+}
+
+void append_written_bytes(std::string& out, const storage::redo::redo_store& state, const storage::fota_store& fota) {
+    constexpr std::string_view name = "fotabroker_written_bytes_total";
+    out.append("# HELP ").append(name).append(" Bytes written to files, by feature\n# TYPE ").append(name);
+    out.append(" counter\n");
+    const auto row = [&](std::string_view what, std::uint64_t bytes) {
+        out.append(name).append("{what=\"").append(what).append("\"} ").append(std::to_string(bytes)).append("\n");
+    };
+    row("state_log", state.count().bytes);
+    row("state_db", state.written_bytes());
+    row("fota_db", fota.written_bytes());
 }
 
 } // namespace fb::app

@@ -44,6 +44,7 @@ class redo_store final : public session_store {
     result<session_counters> load(const session_loader& loader) override;
     status apply(std::span<const session_operation> operations) override;
 
+    std::uint64_t written_bytes() const noexcept override { return base_->written_bytes(); } // without the log
     counters count() const;
     /// What keeps the database from getting a segment, or was lost on the way; empty: nothing.
     std::string trouble() const;

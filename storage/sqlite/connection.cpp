@@ -5,13 +5,16 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace fb::storage::sqlite {
 
 namespace {
 
 constexpr int progress_steps = 20'000; // virtual machine instructions between two looks at the clock
-constexpr int wal_attempts_max = 100;
+constexpr std::chrono::seconds wal_patience{2};
+constexpr int log_pages_max = 1000; // as SQLite's own default
+constexpr std::uint64_t page_bytes = 4096;
 
 error_kind kind_of(int extended) noexcept {
     switch (extended & 0xff) {
@@ -98,11 +101,13 @@ status connection::exec(const char* script) {
 status connection::configure_writer() {
     // Two processes that both make a new file a WAL one meet in a lock that the busy time-out does not cover.
     status wal = exec("PRAGMA journal_mode = WAL");
-    for (int attempt = 1; !wal && wal.err().kind == error_kind::busy && attempt < wal_attempts_max; ++attempt) {
+    const auto end = std::chrono::steady_clock::now() + wal_patience;
+    while (!wal && wal.err().kind == error_kind::busy && std::chrono::steady_clock::now() < end) {
         sqlite3_sleep(20);
         wal = exec("PRAGMA journal_mode = WAL");
     }
     if (!wal) return wal;
+    sqlite3_wal_hook(handle_, &connection::committed, this);
     return exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
 }
 
@@ -122,6 +127,23 @@ result<sqlite3_stmt*> connection::prepared(std::string_view sql) {
 
 int connection::out_of_time(void* self) noexcept {
     return std::chrono::steady_clock::now() > static_cast<connection*>(self)->deadline_;
+}
+
+/// After each commit, in the place of SQLite's automatic checkpoint: does that, and counts.
+int connection::committed(void* self, sqlite3* handle, const char* database, int log_pages) noexcept {
+    connection& c = *static_cast<connection*>(self);
+    const int before = std::exchange(c.log_pages_, log_pages);
+    const bool anew = log_pages < before;
+    int written = anew ? log_pages : log_pages - before;
+    if (anew) c.log_pages_moved_ = 0;
+    if (log_pages >= log_pages_max) {
+        int moved = 0;
+        if (sqlite3_wal_checkpoint_v2(handle, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, &moved) == SQLITE_OK &&
+            moved > c.log_pages_moved_)
+            written += moved - std::exchange(c.log_pages_moved_, moved);
+    }
+    c.written_bytes_.fetch_add(static_cast<std::uint64_t>(written) * page_bytes, std::memory_order_relaxed);
+    return SQLITE_OK; // a checkpoint that failed is tried again after the next commit; the log has it all
 }
 
 } // namespace fb::storage::sqlite

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -36,6 +37,8 @@ class connection {
     /// Rolls back if a transaction is open.
     void rollback() noexcept;
     std::int64_t changes() const noexcept { return sqlite3_changes64(handle_); }
+    /// By configure_writer()'s connection: to the write-ahead log and from there to the database. Any thread.
+    std::uint64_t written_bytes() const noexcept { return written_bytes_.load(std::memory_order_relaxed); }
     bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
     const std::filesystem::path& file() const noexcept { return file_; }
 
@@ -48,12 +51,16 @@ class connection {
         : file_(std::move(file)) {}
     result<sqlite3_stmt*> prepared(std::string_view sql);
     static int out_of_time(void* self) noexcept;
+    static int committed(void* self, sqlite3* handle, const char* database, int log_pages) noexcept;
 
     std::filesystem::path file_;
     sqlite3* handle_ = nullptr;
     std::map<std::string, sqlite3_stmt*, std::less<>> statements_;
     std::chrono::milliseconds time_limit_{0};
     std::chrono::steady_clock::time_point deadline_{};
+    int log_pages_ = 0;       // of the write-ahead log, after the last commit
+    int log_pages_moved_ = 0; // of them, to the database
+    std::atomic<std::uint64_t> written_bytes_{0};
 };
 
 } // namespace fb::storage::sqlite

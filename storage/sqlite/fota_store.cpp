@@ -34,6 +34,7 @@ class sqlite_fota_store final : public fota_store {
     }
 
     result<std::unique_ptr<fota_reader>> open_reader() override { return open_fota_reader(db_->file()); }
+    std::uint64_t written_bytes() const noexcept override { return db_->written_bytes(); }
 
   private:
     status commit(std::span<const fota_operation> operations, std::vector<fota_outcome>& outcomes) {

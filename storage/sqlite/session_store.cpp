@@ -44,6 +44,8 @@ class sqlite_session_store final : public checkpointed_store {
         return or_undo(std::move(applied));
     }
 
+    std::uint64_t written_bytes() const noexcept override { return db_->written_bytes(); }
+
     result<std::uint64_t> redo_applied() override {
         query q(*db_, "SELECT applied FROM redo");
         std::uint64_t applied = 0;

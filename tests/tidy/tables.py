@@ -5,6 +5,7 @@ THREADS = {
     "storage/redo/redo_store": "one thread writes the log, another brings full segments into the database",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
+    "broker/app/write_meter": "looks once a minute at what was written",
     "broker/core/counters": "each shard counts, metrics read",
     "broker/core/message": "a message is immutable and counted; sessions on several shards share it",
     "broker/core/retained": "shared structure 2 of 2: stripes with a lock each",
@@ -21,6 +22,7 @@ THREADS = {
     "proto/marks": "in builds with FB_MARKS any thread notes what it decides",
     "storage/async_store": "group commit: the store's one writer thread",
     "storage/memory/fota_store": "read by HTTP while the writer writes, like SQLite",
+    "storage/sqlite/connection": "metrics read how much its thread has written",
     "storage/values": "ids are made in time order on any thread",
     "tests/": "tests play several threads against one object",
 }
