@@ -141,11 +141,15 @@ class session_store {
     virtual std::uint64_t written_bytes() const noexcept { return 0; }
 };
 
+struct redo_mark {
+    std::uint64_t log = 0;     // a random number, made with the database: tells its log from any other
+    std::uint64_t applied = 0; // the number of the last segment whose operations are all here; 0: none yet
+};
+
 /// A session store that can stand behind a redo log (storage/redo), and remembers how much of it it has.
 class checkpointed_store : public session_store {
   public:
-    /// The number of the last segment whose operations are all here; 0: none yet.
-    virtual result<std::uint64_t> redo_applied() = 0;
+    virtual result<redo_mark> redo_state() = 0;
     /// A part of a segment's operations. They are committed together with the last part, which gives the segment's
     /// number; the others give 0. An error undoes all parts.
     virtual status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) = 0;

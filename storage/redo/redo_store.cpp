@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <random>
 #include <utility>
@@ -49,38 +50,51 @@ redo_store::~redo_store() {
 
 // --- opening ---
 
-/// The segments that the database does not have, the oldest first. All other files are free.
-result<std::vector<redo_store::segment>> redo_store::live_segments(std::uint64_t applied) {
+/// All files but the live ones are free.
+result<redo_store::found> redo_store::look_at_files(const redo_mark& mark) {
     const auto names = directory_->names();
     if (!names) return names.err();
-    std::vector<segment> live;
-    last_number_ = applied;
+    found out;
+    log_ = mark.log;
+    last_number_ = mark.applied;
     for (const std::string& name : *names) {
         if (!name.starts_with(name_prefix)) continue;
+        std::size_t index = 0;
+        std::from_chars(name.data() + name_prefix.size(), name.data() + name.size(), index);
+        next_name_ = std::max(next_name_, index + 1);
         ++files_;
         auto file = directory_->open(name);
         if (!file) return file.err();
         const auto head = read_head(**file);
         if (!head) return head.err();
+        out.foreign |= *head && (*head)->log != mark.log;
         if (*head) last_number_ = std::max(last_number_, (*head)->number);
-        if (*head && (*head)->number > applied)
-            live.push_back({std::move(*file), **head, no_serial, 0});
+        if (*head && (*head)->number > mark.applied)
+            out.live.push_back({std::move(*file), **head, no_serial, 0});
         else
             free_.push_back(std::move(*file));
     }
-    std::sort(live.begin(), live.end(),
-              [](const segment& a, const segment& b) { return a.head.number < b.head.number; });
-    for (std::size_t i = 1; i < live.size(); ++i) live[i - 1].end_serial = live[i].head.first_serial;
-    return live;
+    std::sort(out.live.begin(), out.live.end(),
+              [](const segment& x, const segment& y) { return x.head.number < y.head.number; });
+    for (std::size_t i = 1; i < out.live.size(); ++i) out.live[i - 1].end_serial = out.live[i].head.first_serial;
+    return out;
+}
+
+/// Without the files there are; gives where those are now.
+result<std::string> redo_store::begin_anew() {
+    free_.clear();
+    files_ = next_name_ = 0;
+    return directory_->put_aside();
 }
 
 result<std::string> redo_store::recover() {
-    const auto applied = base_->redo_applied();
-    if (!applied) return applied.err();
-    auto live = live_segments(*applied);
-    if (!live) return live.err();
-    std::string damage;
-    for (segment& each : *live) {
+    const auto mark = base_->redo_state();
+    if (!mark) return mark.err();
+    auto there = look_at_files(*mark);
+    if (!there) return there.err();
+    std::string said;
+    for (segment& each : there->live) {
+        if (there->foreign) continue; // a part of another state: sessions would miss subscriptions and not know it
         checkpoint job(*base_, *each.file, each.head, each.end_serial);
         for (auto more = job.step();; more = job.step()) {
             if (!more) return more.err();
@@ -88,19 +102,19 @@ result<std::string> redo_store::recover() {
         }
         // The last one ends wherever the power went.
         const auto behind = each.end_serial == no_serial ? 0 : each.end_serial - job.next_serial();
-        if (const auto lost = job.missing() + behind; lost != 0) damage += words_of_loss(each.head.number, lost) + "; ";
+        if (const auto lost = job.missing() + behind; lost != 0) said += words_of_loss(each.head.number, lost) + "; ";
         next_serial_ = std::max(next_serial_, job.next_serial());
         free_.push_back(std::move(each.file));
     }
-    if (!damage.empty()) {
-        free_.clear();
-        files_ = 0;
-        auto aside = directory_->put_aside();
+    if (there->foreign || !said.empty()) {
+        there->live.clear();
+        auto aside = begin_anew();
         if (!aside) return aside.err();
-        damage += "the rest is in the database, the log has been put aside as " + *aside;
+        said += there->foreign ? "the log is another database's and has been put aside as " + *aside
+                               : "the rest is in the database, the log has been put aside as " + *aside;
     }
     if (settings_.thread) thread_ = std::thread([this] { run(); });
-    return damage;
+    return said;
 }
 
 result<session_counters> redo_store::load(const session_loader& loader) {
@@ -148,7 +162,7 @@ status redo_store::append() {
 status redo_store::begin_segment() {
     auto file = take_file();
     if (!file) return file.err();
-    const segment_head head{last_number_ + 1, next_serial_, random_seed()};
+    const segment_head head{log_, last_number_ + 1, next_serial_, random_seed()};
     if (auto written = (*file)->write(0, encode(head)); !written) {
         const std::lock_guard lock(mutex_);
         free_.push_back(std::move(*file));
@@ -163,8 +177,10 @@ status redo_store::begin_segment() {
 result<std::unique_ptr<segment_file>> redo_store::take_file() {
     std::unique_lock lock(mutex_);
     if (free_.empty() && files_ < settings_.segments_max) {
-        auto made = directory_->create(std::string(name_prefix) + std::to_string(files_), settings_.segment_bytes);
-        if (made) ++files_;
+        lock.unlock(); // it may take seconds
+        auto made = directory_->create(std::string(name_prefix) + std::to_string(next_name_), settings_.segment_bytes);
+        lock.lock();
+        if (made) ++files_, ++next_name_;
         if (made || due_.empty()) return made;
     }
     hurry_ = true;

@@ -2,9 +2,9 @@
 // later, in large transactions, what of it still matters (fold.hpp). Most queued messages come and go in the log.
 //
 // The log is a few files of `segment_bytes`. When half of them are full the oldest gets its checkpoint, on a thread of
-// its own, and is used again after it. apply() waits when all are full, and gives an error when it is the database that refuses. Opening
-// brings what the log has into the database; so does destruction, so that a start after an orderly end finds the log
-// empty. One thread calls load() and apply(); counters() and trouble() may be called by any.
+// its own, and is used again after it. apply() waits when all are full, and gives an error when it is the database that
+// refuses. Opening brings what the log has into the database; so does destruction, so that a start after an orderly end
+// finds the log empty. One thread calls load() and apply(); counters() and trouble() may be called by any.
 #pragma once
 
 #include <atomic>
@@ -62,7 +62,12 @@ class redo_store final : public session_store {
     result<std::unique_ptr<segment_file>> take_file();
     void seal();
 
-    result<std::vector<segment>> live_segments(std::uint64_t applied);
+    struct found {
+        std::vector<segment> live; // what the database does not have, the oldest first
+        bool foreign = false;      // of another database
+    };
+    result<found> look_at_files(const redo_mark& mark);
+    result<std::string> begin_anew();
     result<bool> step_front();
     status settle();
     bool is_due() const;
@@ -73,9 +78,11 @@ class redo_store final : public session_store {
     const std::unique_ptr<segment_directory> directory_;
     // Of the thread that calls apply().
     std::unique_ptr<segment> active_;
+    std::uint64_t log_ = 0;
     std::uint64_t last_number_ = 0;
     std::uint64_t next_serial_ = 1;
     std::size_t files_ = 0;
+    std::size_t next_name_ = 0;
     std::string frame_;
     // Of the thread, or without one of who calls apply().
     std::unique_ptr<checkpoint> going_on_; // of the front of due_

@@ -9,7 +9,7 @@ namespace fb::storage::redo {
 namespace {
 
 constexpr std::string_view head_mark = "fbredo1\n";
-constexpr std::size_t head_bytes = 40;
+constexpr std::size_t head_bytes = 48;
 constexpr std::uint32_t frame_mark = 0xfb0e'd0f1;
 constexpr std::size_t frame_head_bytes = 24;
 constexpr std::size_t checksum_at = 16; // in a frame's head
@@ -22,6 +22,7 @@ std::uint64_t frame_checksum(std::string_view head, std::string_view payload, st
 
 std::string encode(const segment_head& head) {
     std::string page(head_mark);
+    put_fixed(page, head.log, 8);
     put_fixed(page, head.number, 8);
     put_fixed(page, head.first_serial, 8);
     put_fixed(page, head.seed, 8);
@@ -36,7 +37,7 @@ result<std::optional<segment_head>> read_head(segment_file& file) {
     if (!got) return got.err();
     if (*got < head_bytes || !bytes.starts_with(head_mark)) return std::optional<segment_head>{};
     byte_reader in(std::string_view(bytes).substr(head_mark.size()));
-    segment_head head{in.fixed(8), in.fixed(8), in.fixed(8)};
+    segment_head head{in.fixed(8), in.fixed(8), in.fixed(8), in.fixed(8)};
     if (in.fixed(8) != checksum(std::string_view(bytes).substr(0, head_bytes - 8), 0))
         return std::optional<segment_head>{};
     return std::optional(head);

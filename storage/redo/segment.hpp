@@ -2,7 +2,7 @@
 // begins a page of its own: writing one touches no page that holds an earlier one, which a power cut in the middle of a
 // page could take along.
 //
-//   head   "fbredo1\n"  number 8  first serial 8  seed 8  checksum of these 8
+//   head   "fbredo1\n"  log 8  number 8  first serial 8  seed 8  checksum of these 8
 //   frame  mark 4  payload bytes 4  serial 8  checksum 8 (of mark, bytes, serial and payload)  payload (operations.hpp)
 //
 // Files are used again. The seed is a new random number with each use and goes into every checksum: what an earlier use
@@ -26,6 +26,7 @@ inline constexpr std::uint64_t no_serial = ~std::uint64_t(0);
 constexpr std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }
 
 struct segment_head {
+    std::uint64_t log = 0;          // redo_mark::log of its database
     std::uint64_t number = 0;       // rises from segment to segment; 0: none
     std::uint64_t first_serial = 0; // of its first frame. Serials rise by one from frame to frame
     std::uint64_t seed = 0;

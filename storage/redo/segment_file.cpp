@@ -103,7 +103,7 @@ class posix_directory final : public segment_directory {
 
     result<std::unique_ptr<segment_file>> create(const std::string& name, std::uint64_t bytes) override {
         const auto path = folder_ / name;
-        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0) return failed("create", path);
         std::unique_ptr<segment_file> file = std::make_unique<posix_file>(path, fd);
         // Written, not only reserved: a later sync has nothing left to tell the file system, and takes half the time.

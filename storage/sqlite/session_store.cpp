@@ -46,12 +46,12 @@ class sqlite_session_store final : public checkpointed_store {
 
     std::uint64_t written_bytes() const noexcept override { return db_->written_bytes(); }
 
-    result<std::uint64_t> redo_applied() override {
-        query q(*db_, "SELECT applied FROM redo");
-        std::uint64_t applied = 0;
-        if (q.next()) q >> applied;
+    result<redo_mark> redo_state() override {
+        query q(*db_, "SELECT log, applied FROM redo");
+        redo_mark mark;
+        if (q.next()) q >> mark.log >> mark.applied;
         if (auto ended = q.ended(); !ended) return ended.err();
-        return applied;
+        return mark;
     }
 
     status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) override {

@@ -64,9 +64,10 @@ CREATE INDEX retained_message ON retained (message);
 
 constexpr char redo_log[] = R"sql(
 CREATE TABLE redo (
-    applied INTEGER NOT NULL -- the last segment of the redo log whose operations are all in here
+    log     INTEGER NOT NULL, -- which redo log is this database's
+    applied INTEGER NOT NULL  -- the last segment of it whose operations are all in here
 );
-INSERT INTO redo (applied) VALUES (0);
+INSERT INTO redo (log, applied) VALUES (abs(random() / 2) + 1, 0);
 )sql";
 
 constexpr migration migrations[] = {

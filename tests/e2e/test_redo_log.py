@@ -87,6 +87,19 @@ class RedoLog(Case):
         self.assertRegex(self.b.log(), r"state\.db: database is locked \(another process holds it; try again\)")
         self.b.start()
 
+    def test_a_damaged_database_takes_its_log_along(self):
+        self.begin()
+        for i in range(10):
+            self.sender.publish("queue/x", str(i))
+        self.kill()
+        with open(self.b.path("state.db"), "wb") as file:
+            file.write(b"this is no database" * 1000)
+        os.remove(self.b.path("state.db-wal"))  # it had all of a database as young as this
+        self.b.start()
+        sleeper = self.paho(self.b, "sleeper", clean=False, expiry_s=3600, connect=False)
+        self.assertEqual(sleeper.connect(), (False, 0))
+        self.assertRegex(self.b.log(), r"the log is another database's and has been put aside as \S*redo\.corrupt-")
+
     def test_a_damaged_log_is_put_aside_and_the_rest_of_it_kept(self):
         self.begin()
         for i in range(10):

@@ -204,6 +204,32 @@ TEST_CASE("a segment that lost its end before the next one is damage, too") {
     CHECK(count(w.content(), "session ") == 7);
 }
 
+TEST_CASE("the log of another database is put aside, not mixed into this one") {
+    redo_world w;
+    REQUIRE(w.apply({a_session(1)}));
+    w.crash();
+    w.database.rows = make_memory_session_store();
+    w.database.log = 2;
+    CHECK(w.start() == "the log is another database's and has been put aside as elsewhere");
+    CHECK(w.content().empty());
+    REQUIRE(w.apply({a_session(2)}));
+    w.crash();
+    CHECK(w.start() == "");
+    CHECK(count(w.content(), "session ") == 1);
+}
+
+TEST_CASE("a new file never takes the name of one that is there") {
+    redo_world w({16 * 1024, 4, false});
+    for (std::uint64_t i = 1; i <= 5; ++i) REQUIRE(w.apply({a_session(i)})); // segments 0 and 1
+    w.crash();
+    w.files.bytes["segment-7"] = w.files.bytes.at("segment-1");
+    w.files.bytes.erase("segment-1");
+    CHECK(w.start() == "");
+    for (std::uint64_t i = 6; i <= 20; ++i) REQUIRE(w.apply({a_session(i)}));
+    CHECK(w.files.bytes.contains("segment-7"));
+    CHECK(count(w.content(), "session ") == 20);
+}
+
 TEST_CASE("what an earlier use of the file left, and what a client sends, is not taken for a frame") {
     redo_world w({16 * 1024, 1, false});
     for (std::uint64_t i = 1; i <= 20; ++i) {

@@ -80,6 +80,7 @@ class redo_directory final : public storage::redo::segment_directory {
 /// What outlives the store in front of it.
 struct redo_database {
     std::unique_ptr<storage::session_store> rows = storage::make_memory_session_store();
+    std::uint64_t log = 1;
     std::uint64_t applied = 0;
     std::vector<std::size_t> batches; // their sizes
     std::atomic<bool> refuse{false};
@@ -95,7 +96,7 @@ class redo_base final : public storage::checkpointed_store {
     storage::status apply(std::span<const storage::session_operation> operations) override {
         return apply_redo(operations, 0);
     }
-    storage::result<std::uint64_t> redo_applied() override { return d_.applied; }
+    storage::result<storage::redo_mark> redo_state() override { return storage::redo_mark{d_.log, d_.applied}; }
     storage::status apply_redo(std::span<const storage::session_operation> operations, std::uint64_t segment) override {
         if (d_.refuse) return storage::error{storage::error_kind::unavailable, "the database is full"};
         d_.batches.push_back(operations.size());
