@@ -8,6 +8,7 @@
 
 #include "broker/core/handles.hpp"
 #include "broker/core/message.hpp"
+#include "broker/core/persist.hpp"
 #include "broker/core/routing_index.hpp"
 
 namespace fb::core {
@@ -29,7 +30,8 @@ struct routed {
     match_list_ptr list;
     bool live_only = false;
     ack_token token;
-    bool own = false; // sent by the receiving shard itself
+    bool own = false;      // sent by the receiving shard itself
+    bool together = false; // what must be kept goes into the sender's commit: part_done brings the rows at once
 };
 
 /// Where a delivery was stored before it went to another session: its row goes in the commit that has the new one.
@@ -53,9 +55,17 @@ struct share_routed {
 
 struct part_done {
     ack_token token;
+    std::uint64_t message = 0; // with routed::together, and what follows
+    shard_id from = 0;
+    std::vector<persist_operation> rows{};
 };
 
-using crossing = std::variant<routed, share_routed, part_done>;
+/// The rows of that message, of all shards, are committed: what waits for it may be sent.
+struct rows_committed {
+    std::uint64_t message = 0;
+};
+
+using crossing = std::variant<routed, share_routed, part_done, rows_committed>;
 
 /// The way into the other shards' inboxes, and our own. Must not block: it is used under a stripe of the retained
 /// store.

@@ -66,14 +66,19 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
     d.stored = s.durable() && kept != durability::none && !d.live_only;
     const bool strict = d.stored && kept == durability::strict;
     connection* c = connection_of(s);
-    const bool start = c != nullptr && !c->connack_pending && o.waiting.empty() && window_open(*c, o) && fits(*c, d);
+    const bool apart = strict && gather_ != nullptr;
+    const bool start =
+        !apart && c != nullptr && !c->connack_pending && o.waiting.empty() && window_open(*c, o) && fits(*c, d);
     if (!start) {
-        if (d.stored) persist_row(s, d, strict);
+        if (apart)
+            keep_apart(s, d);
+        else if (d.stored)
+            persist(row_of(s, d), strict);
         o.waiting_bytes += d.message->bytes();
         o.waiting.push_back(std::move(d));
-        if (c != nullptr) pump(s);
+        if (c != nullptr && !apart) pump(s);
         update_share_state(s);
-        return strict;
+        return strict && !apart;
     }
     o.inflight_bytes += d.message->bytes();
     start_delivery(*c, s, o.inflight.push_back(std::move(d)), true, strict);
@@ -93,7 +98,7 @@ void engine::start_delivery(connection& c, session& s, delivery& d, bool row_is_
     if (d.stored) {
         const bool hold = d.quality == proto::qos::exactly_once && urgent;
         if (row_is_new)
-            persist_row(s, d, urgent);
+            persist(row_of(s, d), urgent);
         else
             persist(persist::set_delivery{s.number, d.sequence, d.id, d.phase}, hold);
         if (hold) {
@@ -122,10 +127,10 @@ std::uint64_t engine::serial_before(const session& s, const delivery& d) {
     return waits == inflight.rend() ? 0 : waits->commit_serial;
 }
 
-void engine::persist_row(const session& s, const delivery& d, bool urgent) {
+persist::enqueue engine::row_of(const session& s, const delivery& d) {
     persist::enqueue row{s.number, d.sequence, d.message, d.quality, d.retain, d.id, d.phase, {}};
     row.subscription_ids.assign(d.ids.data(), d.ids.data() + d.ids.count);
-    persist(std::move(row), urgent);
+    return row;
 }
 
 void engine::drop_row(session& s, const delivery& d) {
@@ -145,7 +150,7 @@ void engine::pump(session& s) {
     connection* c = connection_of(s);
     if (c == nullptr || !s.out || c->connack_pending || c->phase != connection_phase::connected) return;
     outgoing& o = *s.out;
-    while (!o.waiting.empty() && window_open(*c, o)) {
+    while (!o.waiting.empty() && !o.waiting.front().kept_apart && window_open(*c, o)) {
         delivery d = std::move(o.waiting.front());
         o.waiting.pop_front();
         o.waiting_bytes -= d.message->bytes();

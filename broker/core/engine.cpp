@@ -226,27 +226,33 @@ void engine::on_crossed(crossing what, const instant& now) {
     now_ = now;
     if (auto* r = std::get_if<routed>(&what)) {
         if (r->own) --own_crossings_;
+        if (r->together) return give_rows(*r);
         const bool stored = deliver_own(r->message, *r->list, r->live_only);
         if (!r->token) return;
         if (stored)
             commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
         else
-            crossings_.send(r->token.session.shard, part_done{r->token});
+            crossings_.send(r->token.session.shard, part_done{.token = r->token});
     } else if (auto* share = std::get_if<share_routed>(&what)) {
         on_share_routed(std::move(*share));
+    } else if (auto* committed = std::get_if<rows_committed>(&what)) {
+        release_kept_apart(committed->message);
+    } else if (auto& p = std::get<part_done>(what); p.message != 0) {
+        rows_arrived(std::move(p));
     } else {
-        part_finished(std::get<part_done>(what).token, proto::reason_code::success, {});
+        part_finished(p.token, proto::reason_code::success, {});
     }
 }
 
 void engine::on_committed(std::uint64_t serial, const instant& now) {
     now_ = now;
     committed_serial_ = std::max(committed_serial_, serial);
+    tell_gathered_committed();
     while (!commit_waiters_.empty() && committed(commit_waiters_.front().serial)) {
         const commit_waiter w = commit_waiters_.front();
         commit_waiters_.pop_front();
         if (w.remote) {
-            crossings_.send(w.remote.session.shard, part_done{w.remote});
+            crossings_.send(w.remote.session.shard, part_done{.token = w.remote});
         } else if (session* s = find(w.session)) {
             release_held(*s);
             if (connection* c = connection_of(*s)) settle(*c, *s);

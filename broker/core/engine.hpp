@@ -265,7 +265,8 @@ class engine {
     pending_ack& owe(session& s, proto::packet_type type, proto::packet_id id);
     void settle(connection& c, session& s);
     bool send_ack(connection& c, session& s, pending_ack& a);
-    void part_finished(const ack_token& token, proto::reason_code reason, std::string_view text);
+    void part_finished(const ack_token& token, proto::reason_code reason, std::string_view text,
+                       std::uint64_t serial = 0);
     void on_puback(connection& c, const proto::frame& f);
     void on_pubrec(connection& c, const proto::frame& f);
     void on_pubcomp(connection& c, const proto::frame& f);
@@ -301,10 +302,19 @@ class engine {
     bool deliver_own(const message_ptr& m, const match_list& list, bool live_only);
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
     std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
-                        bool own_too);
+                        bool own_too, bool together = false);
     void add_subscription_ids(const session& s, delivery& d) const;
     std::uint16_t deliver_local(const message_ptr& m, const match_list& list, session* from, const ack_token& token);
     durability durability_of(std::string_view topic) const;
+
+    // one_commit.cpp: a QoS 2 message that several shards have to keep
+    bool must_be_one_commit(const message& m, const session* from, const ack_token& token, bool live_only) const;
+    void gather(const message_ptr& m, const match_list* own, std::uint16_t answers);
+    void keep_apart(session& s, delivery& d);
+    void give_rows(const routed& r);
+    void rows_arrived(part_done p);
+    void tell_gathered_committed();
+    void release_kept_apart(std::uint64_t message);
 
     // shared_delivery.cpp: one message to one member of each shared subscription
     enum class share_result : std::uint8_t { refused, taken, stored };
@@ -328,7 +338,7 @@ class engine {
     bool window_open(const connection& c, const outgoing& o) const;
     void start_delivery(connection& c, session& s, delivery& d, bool row_is_new, bool urgent);
     static std::uint64_t serial_before(const session& s, const delivery& d);
-    void persist_row(const session& s, const delivery& d, bool urgent);
+    static persist::enqueue row_of(const session& s, const delivery& d);
     bool fits(const connection& c, const delivery& d) const;
     proto::publish_head head_of(const delivery& d) const;
     void append_publish(connection& c, delivery& d);
@@ -380,8 +390,25 @@ class engine {
         ack_token remote;       // another shard's acknowledgement to tell
     };
     std::deque<commit_waiter> commit_waiters_;
-    std::uint64_t own_crossings_ = 0;  // sent to our own inbox and not back yet
-    std::uint32_t authenticating_ = 0; // connections in that phase
+
+    /// Of a message published here: the rows of all shards, until they are committed.
+    struct gathering {
+        std::uint16_t missing = 0; // answers
+        std::uint64_t serial = 0;  // of the commit, once nothing is missing
+        std::vector<shard_id> shards;
+        std::vector<persist_operation> rows;
+    };
+    boost::unordered_flat_map<std::uint64_t, gathering> gathered_; // by message id
+    std::deque<std::uint64_t> gathered_to_commit_;                 // the complete ones, in the order of serials
+    /// Deliveries here whose rows are in such a gathering, perhaps another shard's.
+    struct apart {
+        session_handle session;
+        stored_row row;
+    };
+    boost::unordered_flat_map<std::uint64_t, std::vector<apart>> kept_apart_; // by message id
+    std::vector<persist_operation>* gather_ = nullptr; // while a message is delivered whose rows go there
+    std::uint64_t own_crossings_ = 0;                  // sent to our own inbox and not back yet
+    std::uint32_t authenticating_ = 0;                 // connections in that phase
     bool stopping_ = false;
 };
 

@@ -27,14 +27,18 @@ durability engine::durability_of(std::string_view topic) const {
 engine::route_outcome engine::route(const message_ptr& m, session* from, const ack_token& token, bool live_only) {
     route_outcome result;
     match_list_ptr list;
+    const bool together = must_be_one_commit(*m, from, token, live_only);
     if (rule<"v5[MQTT-3.3.1-5]", "v5[MQTT-3.3.1-8]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-12]">(!m->retain() ||
                                                                                                   live_only)) {
         list = cache_.lookup(m->topic());
         // Behind a retained message that is still in our own inbox.
         const bool own_too = rule<"v5[MQTT-4.6.0-5]", "v5[MQTT-4.6.0-6]", "v311[MQTT-4.6.0-5]", "v311[MQTT-4.6.0-6]">(
             own_crossings_ > 0);
-        result.parts = cross(m, list, token, live_only, own_too);
-        if (!own_too) result.stored = deliver_own(m, *list, live_only);
+        result.parts = cross(m, list, token, live_only, own_too, together);
+        if (together && result.parts > 0)
+            gather(m, own_too ? nullptr : list.get(), result.parts);
+        else if (!own_too)
+            result.stored = deliver_own(m, *list, live_only);
     } else {
         const durability kept = durability_of(m->topic());
         const bool wait = kept == durability::strict && token;
@@ -50,7 +54,8 @@ engine::route_outcome engine::route(const message_ptr& m, session* from, const a
             list = cache_.lookup(m->topic());
             // Under the stripe, so that all shards see the writers of one topic in one order.
             if (config_.shard_count > 1) {
-                result.parts = cross(m, list, token, live_only, true);
+                result.parts = cross(m, list, token, live_only, true, together);
+                if (together && result.parts > 0) gather(m, nullptr, result.parts);
                 crossings_.deliver_sent();
             }
         };
@@ -76,7 +81,7 @@ void engine::drop_expired_retained() {
 
 /// The other shards' part of the list: one crossing each. Returns how many answers the token waits for.
 std::uint16_t engine::cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
-                            bool own_too) {
+                            bool own_too, bool together) {
     std::uint16_t parts = 0;
     const auto& entries = list->entries;
     for (auto at = entries.begin(); at != entries.end() && at->session.shard != local_shard;) {
@@ -90,7 +95,7 @@ std::uint16_t engine::cross(const message_ptr& m, const match_list_ptr& list, co
         counters_.crossings_sent.add();
         const bool own = shard == config_.shard;
         if (own) ++own_crossings_;
-        crossings_.send(shard, routed{m, list, live_only, answer ? token : ack_token{}, own});
+        crossings_.send(shard, routed{m, list, live_only, answer ? token : ack_token{}, own, together && answer});
         if (answer) ++parts;
     }
     return parts;

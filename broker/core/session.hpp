@@ -49,10 +49,11 @@ struct delivery {
     proto::qos quality = proto::qos::at_most_once;
     delivery_phase phase = delivery_phase::queued;
     bool retain = false;
-    bool stored = false;    // has a row in the state store
-    bool live_only = false; // ends with the connection
-    bool attempted = false; // was sent before: the next PUBLISH carries DUP
-    bool held = false;      // the PUBLISH or PUBREL that `phase` speaks of waits for commit_serial
+    bool stored = false;     // has a row in the state store
+    bool live_only = false;  // ends with the connection
+    bool attempted = false;  // was sent before: the next PUBLISH carries DUP
+    bool held = false;       // the PUBLISH or PUBREL that `phase` speaks of waits for commit_serial
+    bool kept_apart = false; // its row is in another shard's hands and not committed yet: it waits, and all behind it
 };
 
 /// What a new subscription still gets of the retained messages.

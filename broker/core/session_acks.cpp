@@ -81,7 +81,9 @@ bool engine::send_ack(connection& c, session& s, pending_ack& a) {
 }
 
 /// One of the parts an acknowledgement waits for has come: another shard's commit, or the in-process client's verdict.
-void engine::part_finished(const ack_token& token, proto::reason_code reason, std::string_view text) {
+/// `serial`: the commit that has it, which the acknowledgement must wait for, too.
+void engine::part_finished(const ack_token& token, proto::reason_code reason, std::string_view text,
+                           std::uint64_t serial) {
     session* s = find(token.session);
     if (s == nullptr || !s->in) return;
     const auto is_it = [&](const pending_ack& a) {
@@ -98,6 +100,10 @@ void engine::part_finished(const ack_token& token, proto::reason_code reason, st
         return;
     }
     --a.parts;
+    if (serial != 0) {
+        a.serial = serial;
+        wait_for_commit(*s, serial);
+    }
     if (is_error(reason)) {
         a.reason = reason;
         a.text = text;

@@ -164,8 +164,7 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     bool wait = routed.stored;
     const durability kept = twice && s.durable() ? durability_of(m->topic()) : durability::none;
     if (kept == durability::strict && a.parts != 0) {
-        // Not before the others have their part: a power cut between the commits may then double theirs, but not lose
-        // it.
+        // Not before the others have their part: with their rows (one_commit.cpp), or after what they did.
         a.record_received = true;
     } else if (kept != durability::none) {
         persist(persist::put_received{s.number, p.id},

@@ -115,7 +115,7 @@ void engine::on_share_routed(share_routed r) {
     if (stored)
         commit_waiters_.push_back({pending_persist_.serial, {}, token});
     else
-        crossings_.send(token.session.shard, part_done{token});
+        crossings_.send(token.session.shard, part_done{.token = token});
 }
 
 /// Tells the other shards whether this session can take more.

@@ -67,7 +67,6 @@ FUNCTION_LINES_MAX = 70
 FUNCTION_LINES = {  # (path, name)
     ("tests/support/packets/connect.hpp", "connect_packets"): 245,  # one table of packets
     ("tests/support/packets/subscribe.hpp", "subscribe_packets"): 75,  # one table of packets
-    ("tests/unit/broker_core/durability.cpp", "TEST_CASE"): 71,
     ("tests/unit/fota/reports.cpp", "TEST_CASE"): 75,
 }
 

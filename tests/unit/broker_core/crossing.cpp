@@ -77,6 +77,50 @@ TEST_CASE("a QoS 2 message sent again on a new connection still waits for the ot
     CHECK(b.store().row_count() == 1);
 }
 
+TEST_CASE("a QoS 2 message that several shards keep is one commit with its packet id") {
+    broker b(four());
+    for (const core::shard_id shard : {0, 1, 2})
+        b.client(living_on(shard, "s")).resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
+    auto& p = b.client(living_on(0, "p")).resume().expect("CONNACK 00");
+    b.hold_commits();
+    p.publish("a", "x", 2).expect_nothing();
+    CHECK(b.uncommitted() == 1);
+    b.commit();
+    CHECK(b.store().row_count() == 3);
+    p.expect("PUBREC #1");
+    b.release_commits();
+    for (const core::shard_id shard : {0, 1, 2})
+        b.client(living_on(shard, "s")).expect("PUBLISH a 'x' q2 #1").expect_nothing();
+}
+
+TEST_CASE("nothing overtakes a QoS 2 message that waits for its publisher's shard") {
+    broker b(four());
+    auto& s = b.client(living_on(1, "s")).resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
+    auto& p = b.client(living_on(0, "p")).resume().expect("CONNACK 00");
+    auto& q = b.client(living_on(1, "q")).resume().expect("CONNACK 00");
+    b.hold_crossings();
+    p.publish("a", "1", 2).expect_nothing();
+    CHECK(b.cross_one(1)); // the message; its row goes back
+    q.publish("a", "2", 2).expect("PUBREC #1");
+    s.expect_nothing();
+    b.release_crossings();
+    p.expect("PUBREC #1");
+    s.expect("PUBLISH a '1' q2 #1").expect("PUBLISH a '2' q2 #2").expect_nothing();
+}
+
+TEST_CASE("a session that ends before the row of its QoS 2 message is committed leaves nothing behind") {
+    broker b(four());
+    b.client(living_on(1, "s")).resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02").cut();
+    auto& p = b.client(living_on(0, "p")).resume().expect("CONNACK 00");
+    b.hold_crossings();
+    p.publish("a", "x", 2).expect_nothing();
+    CHECK(b.cross_one(1));
+    b.client(living_on(1, "s")).connect();
+    b.release_crossings();
+    p.expect("PUBREC #1");
+    CHECK(b.store().row_count() == 0);
+}
+
 TEST_CASE("the last message a subscriber sees is the one that is retained") {
     broker b(four());
     proto::subscription_options keep_flag;
