@@ -171,7 +171,8 @@ TEST_CASE("a torn last frame was never acknowledged and is not there; those befo
     redo_world w({64 * 1024, 2, false});
     REQUIRE(w.apply({a_session(1)}));
     REQUIRE(w.apply({queued(1, 1, 1)}));
-    REQUIRE(w.apply({queued(1, 2, 2, std::string(6000, 'x'))})); // pages 3 and 4
+    const std::string long_payload(6000, 'x');
+    REQUIRE(w.apply({queued(1, 2, 2, long_payload)})); // pages 3 and 4
     w.crash();
     std::string& bytes = *w.files.bytes.at("segment-0");
     SUBCASE("its first page is missing") { bytes.replace(3 * one_page, one_page, one_page, '\0'); }
@@ -309,8 +310,9 @@ TEST_CASE("an orderly end leaves nothing for the next start to do") {
 }
 
 TEST_CASE("a message's content is written once per commit") {
-    std::vector<session_operation> one{queued(1, 1, 5, std::string(500, 'x'))}, two = one;
-    two.push_back(queued(2, 1, 5, std::string(500, 'x')));
+    const std::string payload(500, 'x');
+    std::vector<session_operation> one{queued(1, 1, 5, payload)}, two = one;
+    two.push_back(queued(2, 1, 5, payload));
     std::string once, twice;
     redo::encode(one, once);
     redo::encode(two, twice);
