@@ -93,6 +93,11 @@ result<std::string> redo_store::recover() {
     auto there = look_at_files(*mark);
     if (!there) return there.err();
     std::string said;
+    if (!there->foreign && !there->live.empty()) {
+        if (const auto first = there->live.front().head.number; first != mark->applied + 1)
+            said =
+                "segments " + std::to_string(mark->applied + 1) + " to " + std::to_string(first - 1) + " are missing; ";
+    }
     for (segment& each : there->live) {
         if (there->foreign) continue; // a part of another state: sessions would miss subscriptions and not know it
         checkpoint job(*base_, *each.file, each.head, each.end_serial);

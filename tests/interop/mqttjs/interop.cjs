@@ -30,7 +30,10 @@ class Client {
       protocolVersion: version, clientId: `${idPrefix}/${name}`, clean: !persistent, reconnectPeriod: 0, ca, cert, key,
       ...(version === 5 ? { properties } : {}), ...more,
     });
-    this.mqtt.on("error", (e) => { throw e; });
+    this.mqtt.on("error", (e) => {
+      // The library answers what comes while it ends, and then finds that it has ended.
+      if (!this.ending || e.code !== "ERR_STREAM_WRITE_AFTER_END") throw e;
+    });
     this.mqtt.on("message", (topic, payload, packet) => {
       this.messages.push({ topic, payload: payload.toString(), packet });
       this.mqtt.emit("queued");
@@ -70,6 +73,7 @@ class Client {
   }
 
   end() {
+    this.ending = true;
     return this.mqtt.endAsync();
   }
 }

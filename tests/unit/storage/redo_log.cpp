@@ -219,6 +219,16 @@ TEST_CASE("the log of another database is put aside, not mixed into this one") {
     CHECK(count(w.content(), "session ") == 1);
 }
 
+TEST_CASE("a log whose first segments are gone is told of") {
+    redo_world w({16 * 1024, 8, false}); // 3 commits in each
+    for (std::uint64_t i = 1; i <= 8; ++i) REQUIRE(w.apply({a_session(i)}));
+    w.crash();
+    w.files.bytes.erase("segment-0");
+    CHECK(w.start() == "segments 1 to 1 are missing; the rest is in the database, the log has been put aside as "
+                       "elsewhere");
+    CHECK(count(w.content(), "session ") == 5);
+}
+
 TEST_CASE("a new file never takes the name of one that is there") {
     redo_world w({16 * 1024, 4, false});
     for (std::uint64_t i = 1; i <= 5; ++i) REQUIRE(w.apply({a_session(i)})); // segments 0 and 1
