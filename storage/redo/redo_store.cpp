@@ -67,8 +67,9 @@ result<redo_store::found> redo_store::look_at_files(const redo_mark& mark) {
         if (!file) return file.err();
         const auto head = read_head(**file);
         if (!head) return head.err();
-        out.foreign |= *head && (*head)->log != mark.log;
-        if (*head) last_number_ = std::max(last_number_, (*head)->number);
+        const bool own = *head && (*head)->log == mark.log;
+        out.foreign |= *head && !own;
+        if (own) last_number_ = std::max(last_number_, (*head)->number);
         if (*head && (*head)->number > mark.applied)
             out.live.push_back({std::move(*file), **head, no_serial, 0});
         else
