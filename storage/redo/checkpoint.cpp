@@ -1,7 +1,5 @@
 #include "storage/redo/checkpoint.hpp"
 
-#include <vector>
-
 #include "storage/redo/operations.hpp"
 
 namespace fb::storage::redo {
@@ -25,7 +23,12 @@ result<bool> checkpoint::step() {
         auto f = reader_.next();
         if (!f) return f.err();
         more = f->has_value();
+        // A disk may read now and not then, and the fold knows nothing of other frames than it has seen.
+        const bool as_seen =
+            more ? passed_ < serials_.size() && (*f)->serial == serials_[passed_] : passed_ == serials_.size();
+        if (!as_seen) return error{error_kind::unavailable, "the redo log reads differently than a moment ago"};
         if (!more) break;
+        ++passed_;
         operation_reader in(*(*f)->payload, (*f)->payload);
         while (auto op = in.next()) {
             if (fold_.needed(*op)) operations.push_back(std::move(*op));
@@ -44,6 +47,7 @@ status checkpoint::look() {
         if (!*f) break;
         operation_reader in(*(*f)->payload, (*f)->payload);
         while (auto op = in.next()) fold_.look_at(*op);
+        serials_.push_back((*f)->serial);
         if (!in.ok())
             return error{error_kind::corrupt, "a frame of the redo log has a good checksum and cannot be read: it is "
                                               "of another version of this program"};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "storage/redo/fold.hpp"
 #include "storage/redo/segment.hpp"
@@ -30,7 +31,9 @@ class checkpoint {
     const std::uint64_t end_;
     fold fold_;
     bool looked_ = false;
-    segment_reader reader_; // of the second pass
+    std::vector<std::uint64_t> serials_; // of the frames that the fold has seen
+    std::size_t passed_ = 0;             // of them, by the second pass
+    segment_reader reader_;              // of the second pass
     std::uint64_t next_serial_ = 0;
     std::uint64_t missing_ = 0;
     std::uint64_t applied_ = 0;

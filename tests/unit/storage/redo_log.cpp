@@ -134,6 +134,32 @@ TEST_CASE("a crash while the log is brought into the database changes nothing") 
     CHECK(w.database.applied != 0);
 }
 
+TEST_CASE("a segment that cannot be read as it was seen is begun again") {
+    redo_world w({64 * 1024, 2, false});
+    REQUIRE(w.apply({a_session(1)}));
+    REQUIRE(w.apply({queued(1, 1, 1)}));
+    w.crash();
+    fb::test::redo_base base(w.database);
+    auto file = fb::test::redo_directory(w.files).open("segment-0");
+    REQUIRE(file);
+    const auto head = redo::read_head(**file);
+    REQUIRE((head && *head));
+    char& bit = (*w.files.bytes.at("segment-0"))[2 * one_page + 30]; // of the second frame
+    for (const bool first_pass : {true, false}) {                    // it cannot be read then, or in the other one
+        redo::checkpoint job(base, **file, **head, redo::no_serial);
+        if (first_pass) bit ^= 1;
+        REQUIRE(job.step());
+        bit ^= 1;
+        const auto refused = job.step();
+        REQUIRE_FALSE(refused);
+        CHECK(refused.err().kind == error_kind::unavailable);
+        if (!first_pass) bit ^= 1;
+    }
+    CHECK(w.database.applied == 0);
+    CHECK(w.start() == "");
+    CHECK(count(w.content(), "queue 1 ") == 1);
+}
+
 TEST_CASE("what came and went within a segment never reaches the database") {
     redo_world w({4 << 20, 2, false});
     REQUIRE(w.apply({a_session(1)}));
