@@ -44,15 +44,17 @@ class upload {
         : ctx_(ctx)
         , request_(r)
         , form_(ctx.config.upload_bytes_max) {}
-    /// Closing and unlinking a large file takes a while: not on this thread.
+    /// Of an upload the server's end interrupts. Closing and unlinking a large file takes a while: not on this thread.
     ~upload() {
         if (file_) ctx_.pool.post([file = std::move(file_)](storage::fota_reader&) {});
     }
 
+    /// Whoever reads the answer finds the space of a refused file free again: it goes first.
     task<response> run();
 
   private:
     std::optional<problem> refuse_head() const;
+    task<response> receive();
     task<std::optional<problem>> open_file();
     task<std::optional<problem>> flush();
     std::optional<problem> write_block(const std::string& bytes);
@@ -110,16 +112,11 @@ std::optional<problem> upload::write_block(const std::string& bytes) {
     return std::nullopt;
 }
 
-/// Hashes and writes what the form has gathered. When that fails the temporary file goes before the answer does:
-/// whoever reads the answer finds the space free again.
+/// Hashes and writes what the form has gathered.
 task<std::optional<problem>> upload::flush() {
     auto bytes = std::make_shared<std::string>();
     bytes->swap(form_.pending());
-    auto job = ctx_.on_pool([this, bytes](storage::fota_reader&) {
-        auto refused = write_block(*bytes);
-        if (refused) file_.reset();
-        return refused;
-    });
+    auto job = ctx_.on_pool([this, bytes](storage::fota_reader&) { return write_block(*bytes); });
     auto written = co_await std::move(job);
     bytes->clear();
     form_.pending().swap(*bytes); // its capacity is used again
@@ -127,6 +124,18 @@ task<std::optional<problem>> upload::flush() {
 }
 
 task<response> upload::run() {
+    auto answer = co_await receive();
+    if (file_) {
+        auto job = ctx_.on_pool([this](storage::fota_reader&) {
+            file_.reset();
+            return true;
+        });
+        co_await std::move(job);
+    }
+    co_return answer;
+}
+
+task<response> upload::receive() {
     if (auto refused = refuse_head()) co_return problem_response(*refused);
     if (auto refused = co_await open_file()) co_return problem_response(*refused);
     multipart_parser parser(*multipart_boundary(request_.header("content-type")), form_);
