@@ -5,11 +5,15 @@ from xml.sax.saxutils import escape
 
 CPU_UNIT = "messages per broker-CPU-second"
 
-# Per kind one figure or several: the number that is compared, whether more is better, and the further columns. `part`
-# is added to the scenario's name; "compared": False has no ratio to the baseline, because that does something else.
+# Per kind one figure or several: the number that is compared, whether more is better, and the further columns, those in
+# "compared_too" with a ratio of their own. `part` is added to the scenario's name; "compared": False has no ratio to the
+# baseline, because that does something else.
 FIGURES = {
     "load": [{"key": "per_broker_cpu_second", "more_is_better": True, "unit": CPU_UNIT,
-              "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")]}],
+              "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")],
+              "compared_too": {"latency_p50_us", "latency_p99_us"}}],
+    "shards": [{"key": "broker_cpu_us_each", "more_is_better": False, "unit": "broker CPU us per message",
+                "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")]}],
     "retained": [{"key": "read_per_broker_cpu_second", "more_is_better": True, "unit": CPU_UNIT,
                   "more": [("read_per_second", "messages/s")]}],
     "offline": [{"key": f"{part}_per_broker_cpu_second", "part": f", {part}", "more_is_better": True, "unit": CPU_UNIT,
@@ -18,16 +22,28 @@ FIGURES = {
                  "compared": False,
                  "more": [("acknowledged_p50_us", "p50 us"), ("acknowledged_p99_us", "p99 us"),
                           ("commits_per_second", "commits/s"), ("acknowledged_per_commit", "messages per commit")]}],
+    "restart": [{"key": f"{part}_accepting_ms", "part": f", {name}", "more_is_better": False,
+                 "unit": "ms from start to accepting",
+                 "more": [(f"{part}_connack_ms", "CONNACK after, median ms"),
+                          (f"{part}_connack_largest_ms", "of the largest session, ms"),
+                          (f"{part}_stored_mib", "store MiB")]}
+                for part, name in (("empty", "empty"), ("killed", "filled, killed"), ("stopped", "filled, stopped"))],
     "connect": [{"key": "broker_cpu_us_each", "more_is_better": False, "unit": "broker CPU us per connection",
                  "more": [("per_second", "connections/s")]}],
     "idle": [{"key": "bytes_each", "more_is_better": False, "unit": "resident bytes per connection", "more": []}],
+    "quiet": [{"key": "cpu_percent", "more_is_better": False, "unit": "broker CPU, per cent of a core", "more": []}],
 }
 BEGIN = "<!-- results: written by ./dev bench --update-readme, not by hand -->"
 END = "<!-- end of results -->"
 
 
 def number(value):
-    return "-" if value is None else f"{value:,.0f}"
+    """Whole numbers; of small ones two digits that count."""
+    return "-" if value is None else f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
+
+
+def times(ratio):
+    return "-" if ratio is None else f"{ratio:.2f}x"
 
 
 def one_line(kind, result):
@@ -52,19 +68,22 @@ def ratio_of(mine, baseline):
 
 
 def rows_of(figure, measured, baseline):
-    base = median(measured[baseline], figure["key"]) if baseline in measured and figure.get("compared", True) else None
+    def ratio(runs, key):
+        return ratio_of(median(runs, key), median(measured[baseline], key)) if baseline in measured else None
+
     for broker, runs in measured.items():
-        value = median(runs, figure["key"])
-        yield {"broker": broker, "figure": value, "ratio": ratio_of(value, base),
-               "more": [median(runs, key) for key, _ in figure["more"]],
+        yield {"broker": broker, "figure": median(runs, figure["key"]),
+               "ratio": ratio(runs, figure["key"]) if figure.get("compared", True) else None,
+               "more": [(median(runs, key), ratio(runs, key)) for key, _ in figure["more"]],
                "failed": next((r["failed"] for r in runs if "failed" in r), None)}
 
 
 def summarise(scenarios, baseline, results):
     """One entry per scenario and figure: {"name", "kind", "what", "baseline", "rows"}, `what` being the figure."""
     return [{"name": scenario["name"] + figure.get("part", ""), "kind": scenario["kind"], "what": figure,
-             "baseline": baseline, "rows": list(rows_of(figure, results[scenario["name"]], baseline))}
-            for scenario in scenarios for figure in FIGURES[scenario["kind"]]]
+             "baseline": scenario.get("baseline", baseline),
+             "rows": list(rows_of(figure, results[scenario["name"]], scenario.get("baseline", baseline)))}
+            for scenario in scenarios if results[scenario["name"]] for figure in FIGURES[scenario["kind"]]]
 
 
 def facts_lines(facts):
@@ -74,21 +93,34 @@ def facts_lines(facts):
     return lines + [f"{name}: {version}" for name, version in facts["brokers"].items()]
 
 
+def heads_of(figure, baseline):
+    better = "more" if figure["more_is_better"] else "less"
+    yield from ("scenario", "broker", f"{figure['unit']} ({better} is better)", f"to {baseline}")
+    for key, label in figure["more"]:
+        yield label
+        if key in figure.get("compared_too", ()):
+            yield f"to {baseline}"
+
+
+def cells_of(figure, row):
+    if row["failed"]:
+        yield "failed: " + row["failed"].replace("|", "/").replace("\n", " ")
+        return
+    yield from (number(row["figure"]), times(row["ratio"]))
+    for (key, _), (value, ratio) in zip(figure["more"], row["more"]):
+        yield number(value)
+        if key in figure.get("compared_too", ()):
+            yield times(ratio)
+
+
 def table(entries):
     figure = entries[0]["what"]
-    better = "more" if figure["more_is_better"] else "less"
-    heads = ["scenario", "broker", f"{figure['unit']} ({better} is better)", f"to {entries[0]['baseline']}"]
-    heads += [label for _, label in figure["more"]]
+    heads = list(heads_of(figure, entries[0]["baseline"]))
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * 2 + "---:|" * (len(heads) - 2)]
     for entry in entries:
         for row in entry["rows"]:
-            if row["failed"]:
-                cells = ["failed: " + row["failed"].replace("|", "/").replace("\n", " "), "-"]
-                cells += ["-"] * len(figure["more"])
-            else:
-                ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}x"
-                cells = [number(row["figure"]), ratio, *(number(v) for v in row["more"])]
-            lines.append("| " + " | ".join([entry["name"], row["broker"], *cells]) + " |")
+            cells = [entry["name"], row["broker"], *cells_of(entry["what"], row)]
+            lines.append("| " + " | ".join(cells + ["-"] * (len(heads) - len(cells))) + " |")
     return lines
 
 
@@ -106,16 +138,16 @@ def markdown(facts, summary):
 def svg(summary):
     """Bars of the ratio to the baseline, 1 per broker and scenario, turned so that a longer bar is better."""
     bars = []
+    baseline = next((entry["baseline"] for entry in summary), None)
     for entry in summary:
         for row in entry["rows"]:
-            if row["ratio"] and row["broker"] != entry["baseline"]:
+            if row["ratio"] and row["broker"] != baseline and entry["baseline"] == baseline:
                 better = row["ratio"] if entry["what"]["more_is_better"] else 1 / row["ratio"]
                 bars.append((entry["name"], row["broker"], better))
     label_width, bar_width, line, top = 460, 420, 22, 44
     longest = max([better for _, _, better in bars] + [1.0])
     scale = bar_width / longest
     height = top + line * len(bars) + 16
-    baseline = summary[0]["baseline"] if summary else ""
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{label_width + bar_width + 80}" height="{height}" '
            'font-family="sans-serif" font-size="12">',
            f'<rect width="100%" height="100%" fill="white"/><text x="8" y="20" font-size="14">'

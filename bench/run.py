@@ -11,28 +11,22 @@ import json
 import os
 import pathlib
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-import urllib.request
 
 import machine
 import report
+import restart
+from broker import Broker, command_of
 
 HERE = pathlib.Path(__file__).resolve().parent
-START_TIMEOUT_S = 10
 MEASURE_TIMEOUT_S = 180
 ROUNDS = 3
+# Kinds whose run has another name in fotabroker-fleet: the same, looked at in another way.
+SUBCOMMANDS = {"durable": "load", "shards": "load", "quiet": "idle"}
 DEVICE = "bench"  # the client certificate's device id, and so the prefix of the client ids
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def make_certificates(directory, fotabroker):
@@ -57,75 +51,15 @@ def make_certificates(directory, fotabroker):
                 "-out", f"{name}.crt", "-days", "2", "-extfile", "ext")
 
 
-class Broker:
-    """One running broker; a context manager that ends it."""
-
-    def __init__(self, config, scenario, places):
-        tls = scenario.get("tls", False)
-        self.places = dict(places, port=free_port(), tls_port=free_port(), http_port=free_port())
-        self.command = " ".join([config["tls_command" if tls else "command"], config.get("options", "")])
-        self.files = config.get("files", {})
-        self.commits = config.get("commits") if scenario["kind"] == "durable" else None
-        if self.commits:
-            self.command += " " + self.commits["options"]
-        self.port = self.places["tls_port" if tls else "port"]
-
-    def __enter__(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="fotabroker-bench-")
-        # A broker that gives up root's rights reads its configuration and writes its data in here.
-        os.chmod(self.directory.name, 0o755)
-        self.places["dir"] = self.directory.name
-        for name, text in self.files.items():
-            (pathlib.Path(self.directory.name) / name).write_text(text.format(**self.places))
-        self.log = tempfile.TemporaryFile()
-        command = shlex.split(self.command.format(**self.places))
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=self.directory.name)
-        self.wait_until_it_listens()
-        return self
-
-    def wait_until_it_listens(self):
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                time.sleep(0.2)  # let it settle, and forget that connection
-                return
-            except OSError:
-                time.sleep(0.02)
-        words = self.last_words()
-        self.__exit__()
-        raise RuntimeError("did not start: " + words)
-
-    def last_words(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-300:].strip()
-
-    def commits_so_far(self):
-        with urllib.request.urlopen(self.commits["url"].format(**self.places), timeout=5) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith(self.commits["counter"] + " "):
-                    return int(line.split()[1])
-        raise RuntimeError("its metrics have no " + self.commits["counter"])
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        self.directory.cleanup()
-
-
 def fleet_command(fleet, scenario, broker, certs, args):
-    # "durable" is a load, looked at from the publishers' side.
-    subcommand = "load" if scenario["kind"] == "durable" else scenario["kind"]
+    subcommand = SUBCOMMANDS.get(scenario["kind"], scenario["kind"])
     command = [fleet, subcommand, *shlex.split(scenario["args"]), "--json", "--host", "127.0.0.1",
                "--port", str(broker.port), "--broker-pid", str(broker.process.pid)]
     if subcommand == "load":
         command += ["--seconds", str(args.seconds)]
-    if scenario["kind"] == "idle":
+    if "rate" in scenario:
+        command += ["--rate", str(scenario["rate"])]
+    if subcommand == "idle":
         command += ["--settle", "1" if args.quick else "2"]
     if scenario.get("tls"):
         command += ["--tls", "--ca", f"{certs}/ca.crt", "--cert", f"{certs}/{DEVICE}.crt",
@@ -153,6 +87,8 @@ def measure(scenario, config, places, args):
     """The JSON of one measurement, or {"failed": why}."""
     try:
         with Broker(config, scenario, places) as broker:
+            if scenario["kind"] == "restart":
+                return restart.measure(broker, lambda *words: run_fleet(broker, [args.fleet, *words]), args.quick)
             before = broker.commits_so_far() if broker.commits else 0
             result = run_fleet(broker, fleet_command(args.fleet, scenario, broker, places["certs"], args))
             if broker.commits and "failed" not in result:
@@ -160,6 +96,8 @@ def measure(scenario, config, places, args):
                 per_commit = result["published"] / max(1, broker.commits_so_far() - before)
                 result["acknowledged_per_commit"] = per_commit
                 result["commits_per_second"] = result["acknowledged_per_second"] / per_commit
+            if result.get("per_broker_cpu_second"):
+                result["broker_cpu_us_each"] = 1e6 / result["per_broker_cpu_second"]
             return result
     except (OSError, RuntimeError) as problem:
         return {"failed": str(problem)}
@@ -168,7 +106,7 @@ def measure(scenario, config, places, args):
 def contenders(scenario, brokers):
     """The brokers of a scenario: each as it is, or once with each of the options that the scenario has for it."""
     for broker in brokers:
-        if scenario.get("tls") and "tls_command" not in broker:
+        if command_of(scenario) not in broker or broker["name"] not in scenario.get("brokers", [broker["name"]]):
             continue
         for options in scenario.get("options", {}).get(broker["name"], [""]):
             yield dict(broker, name=f"{broker['name']} {options}".strip(), options=options)
@@ -191,7 +129,7 @@ def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/release", help="build directory")
     p.add_argument("--fleet", type=pathlib.Path, help="fotabroker-fleet, when it is not in the build directory")
-    p.add_argument("--quick", action="store_true", help="one round of one second each")
+    p.add_argument("--quick", action="store_true", help="one round of one second each; a tenth of restart")
     p.add_argument("--rounds", type=int, help=f"of every scenario; default {ROUNDS}, or what scenarios.toml says")
     p.add_argument("--seconds", type=float, help="measured per load; default 2")
     p.add_argument("--brokers", nargs="*", metavar="NAME", help="only these; default all that are not optional")
@@ -210,11 +148,23 @@ def parse_arguments():
     return args
 
 
+def rate_for(scenario, brokers, places, args):
+    """Messages per second: a share of what the baseline reaches in the same scenario without that limit."""
+    baseline = next((b for b in brokers if b.get("baseline")), brokers[0])
+    freely = {key: value for key, value in scenario.items() if key != "rate_share"}
+    result = measure(freely, baseline, places, args)
+    if "failed" in result:
+        raise SystemExit(f"run.py: no rate for {scenario['name']}: {result['failed']}")
+    return round(scenario["rate_share"] * result["per_second"])
+
+
 def measure_all(scenarios, brokers, places, args):
     """Scenario -> broker -> its measurements. All brokers have had their turn before one gets its next."""
     results = {s["name"]: {} for s in scenarios}
     for turn in range(max((rounds_of(s, args) for s in scenarios), default=0)):
         for scenario in scenarios:
+            if "rate_share" in scenario and "rate" not in scenario:
+                scenario["rate"] = rate_for(scenario, brokers, places, args)
             rounds = rounds_of(scenario, args)
             for config in contenders(scenario, brokers) if turn < rounds else []:
                 result = measure(scenario, config, places, args)

@@ -76,6 +76,7 @@ idle_run::idle_run(idle_options options)
     : options_(std::move(options))
     , broker_(options_.broker_pid) {
     constexpr std::uint32_t connections_per_address = 20'000; // fewer than the ephemeral ports of one address
+    options_.peer.keep_alive_s = options_.keep_alive_s;
     const auto& broker = options_.peer.broker;
     sockaddr_in local{};
     if (broker.storage.ss_family == AF_INET) {
@@ -128,6 +129,23 @@ void idle_run::settled() {
         return open_more();
     }
     report_.resident_after_bytes = broker_.resident_bytes();
+    if (options_.quiet_seconds == 0) return loop_.stop();
+    quiet_from_ = loop::clock::now();
+    report_.quiet_cpu_ns = broker_.cpu_ns();
+    if (options_.keep_alive_s != 0) ping_some();
+    loop_.after(from_seconds(options_.quiet_seconds), [this] { quiet_ended(); });
+}
+
+void idle_run::ping_some() {
+    const auto passed_s = std::chrono::duration<double>(loop::clock::now() - quiet_from_).count();
+    const auto due = static_cast<std::uint64_t>(passed_s * options_.connections / (0.75 * options_.keep_alive_s));
+    for (; pings_ < due; ++pings_) peers_[pings_ % peers_.size()]->ping();
+    loop_.after(std::chrono::milliseconds(10), [this] { ping_some(); });
+}
+
+void idle_run::quiet_ended() {
+    report_.quiet_cpu_ns = broker_.cpu_ns() - report_.quiet_cpu_ns;
+    report_.quiet_seconds = std::chrono::duration<double>(loop::clock::now() - quiet_from_).count();
     loop_.stop();
 }
 

@@ -60,6 +60,8 @@ struct idle_options {
     peer_options peer;
     std::uint32_t connections = 1000;
     double settle_seconds = 2;
+    double quiet_seconds = 0; // after that: for so long the broker's CPU time is taken
+    std::uint16_t keep_alive_s = 0;
     double timeout_seconds = 300;
     pid_t broker_pid = 0;
 };
@@ -69,10 +71,13 @@ struct idle_report {
     std::uint32_t connections = 0; // that were measured
     std::uint64_t resident_before_bytes = 0;
     std::uint64_t resident_after_bytes = 0;
+    double quiet_seconds = 0;
+    std::uint64_t quiet_cpu_ns = 0;
 };
 
 /// Opens a twentieth of the connections (at least 10), takes the broker's resident memory, opens the others, takes it
-/// again: what a first connection costs once (tables, the first TLS objects) is not counted as its own.
+/// again: what a first connection costs once (tables, the first TLS objects) is not counted as its own. Clients with a
+/// keep-alive ping in turn, each once in three quarters of it, so that as many come in every second.
 class idle_run final : peer_events {
   public:
     explicit idle_run(idle_options options);
@@ -87,6 +92,8 @@ class idle_run final : peer_events {
 
     void open_more();
     void settled();
+    void ping_some();
+    void quiet_ended();
 
     idle_options options_;
     process_meter broker_;
@@ -96,6 +103,8 @@ class idle_run final : peer_events {
     std::uint32_t goal_ = 0;
     std::uint32_t opened_ = 0;
     std::uint32_t ready_ = 0;
+    std::uint64_t pings_ = 0;
+    loop::clock::time_point quiet_from_;
     idle_report report_;
 };
 

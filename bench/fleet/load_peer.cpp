@@ -60,6 +60,8 @@ void load_peer::close() {
     stream_.close();
 }
 
+void load_peer::ping() { stream_.send(std::string_view("\xC0\x00", 2)); }
+
 void load_peer::on_open() {
     proto::connect hello;
     hello.protocol = options_.v5 ? proto::version::v5 : proto::version::v3_1_1;

@@ -47,6 +47,7 @@ class load_peer final : stream_events {
     void open(const socket_address* from = nullptr);
     /// DISCONNECT and close.
     void close();
+    void ping();
     bool resumed() const { return stream_.resumed(); }
     void keep_session_in(ssl_session_ptr* place) { options_.tls.session = place; }
 

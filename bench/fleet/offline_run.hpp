@@ -11,6 +11,7 @@
 #include "bench/fleet/feed.hpp"
 #include "bench/fleet/gathering.hpp"
 #include "bench/fleet/sequence_checker.hpp"
+#include "bench/fleet/stored_part.hpp"
 
 namespace fb::fleet {
 
@@ -18,9 +19,11 @@ struct offline_options {
     peer_options peer;             // client ids are prefixed with peer.client_id
     std::uint32_t sessions = 1000; // a multiple of the publishers: each session's messages come from one of them
     std::uint32_t messages_each = 100;
+    std::uint32_t messages_large = 0; // of the first sessions, as many as there are publishers; 0: as the others
     std::uint32_t publishers = 10;
     std::uint32_t inflight = 10; // per publisher
     std::size_t payload_bytes = 64;
+    stored_part part = stored_part::all;
     double timeout_seconds = 120;
     std::string topic_prefix = "bench";
     pid_t broker_pid = 0;
@@ -50,10 +53,17 @@ class offline_run final : peer_events, feed_events {
     void on_feed_lost(const std::string& why) override { end(why); }
 
     feed_options for_feed() const;
-    std::string topic_of(std::uint64_t message) const;
-    std::uint64_t messages() const { return std::uint64_t{options_.sessions} * options_.messages_each; }
+    std::string topic_of(std::uint64_t session) const;
+    /// Message m is the (m / sessions)th of session m % sessions; those of large sessions alone come after all of
+    /// these.
+    std::uint64_t messages_of_all() const { return std::uint64_t{options_.sessions} * options_.messages_each; }
+    std::uint64_t messages() const;
+    std::uint64_t session_of(std::uint64_t message) const;
+    std::uint64_t place_of(std::uint64_t message) const;
+    std::uint64_t due(std::uint64_t session) const;
     void open_more();
     void come_back();
+    void collect();
     void end(const std::string& error);
 
     offline_options options_;

@@ -34,18 +34,23 @@ feed_options retained_run::with_topics() const {
 }
 
 retained_report retained_run::run(const volatile int* interrupted) {
-    feed_.connect();
+    if (options_.part == stored_part::collect)
+        subscriber_.open();
+    else
+        feed_.connect();
     loop_.after(from_seconds(options_.timeout_seconds), [this] { end("timed out"); });
     loop_.run(interrupted);
     if (!ended_) report_.error = "interrupted";
     report_.read = reading_.measured();
     report_.checked.refused = feed_.refused();
-    report_.checked.lost = static_cast<std::uint64_t>(std::count(seen_.begin(), seen_.end(), false));
+    if (options_.part != stored_part::fill)
+        report_.checked.lost = static_cast<std::uint64_t>(std::count(seen_.begin(), seen_.end(), false));
     return report_;
 }
 
 void retained_run::on_feed_done() {
     feed_.close();
+    if (options_.part == stored_part::fill) return end("");
     loop_.after(phase::settle, [this] { subscriber_.open(); });
 }
 

@@ -9,6 +9,7 @@
 #include "bench/fleet/feed.hpp"
 #include "bench/fleet/gathering.hpp"
 #include "bench/fleet/sequence_checker.hpp"
+#include "bench/fleet/stored_part.hpp"
 
 namespace fb::fleet {
 
@@ -17,6 +18,7 @@ struct retained_options {
     proto::qos quality = proto::qos::at_most_once; // of the subscription
     double timeout_seconds = 120;
     std::string topic_prefix = "bench";
+    stored_part part = stored_part::all;
     pid_t broker_pid = 0;
 };
 

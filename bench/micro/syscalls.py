@@ -16,7 +16,8 @@ import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import run  # the brokers, as ./dev bench starts them
+import run
+from broker import Broker  # as ./dev bench starts them
 
 EVENT = "raw_syscalls:sys_enter"
 
@@ -68,7 +69,7 @@ def main():
     places = {"build": args.build.resolve(), "certs": "", "user": ""}
     print(f"counted by {how}\n\n| broker | delivered | system calls | per delivered message |\n|---|---:|---:|---:|")
     for config in run.choose(tomllib.loads((HERE.parent / "brokers.toml").read_text())["broker"], args.brokers):
-        with run.Broker(config, {"kind": "load"}, places) as broker:
+        with Broker(config, {"kind": "load"}, places) as broker:
             load = [str(part) for part in (
                 places["build"] / "bench/fleet/fotabroker-fleet", "load", "--scenario", "pairs", "--qos", 1, "--publishers",
                 args.pairs, "--subscribers", args.pairs, "--inflight", args.inflight, "--warm-up", 0, "--seconds",

@@ -87,15 +87,19 @@ int run_idle(const target_arguments& t, idle_options o) {
     if (!r.error.empty()) return report_error(r.error);
     const double grown = static_cast<double>(r.resident_after_bytes) - static_cast<double>(r.resident_before_bytes);
     const double each = r.connections == 0 ? 0 : grown / r.connections;
+    const double cpu_percent =
+        r.quiet_seconds == 0 ? 0 : 100 * static_cast<double>(r.quiet_cpu_ns) / 1e9 / r.quiet_seconds;
     if (t.json) {
         json_object j;
         j.add("connections", r.connections).add("resident_before_bytes", r.resident_before_bytes);
         j.add("resident_after_bytes", r.resident_after_bytes).add_real("bytes_each", each);
+        if (r.quiet_seconds > 0) j.add_real("cpu_percent", cpu_percent);
         std::printf("%s\n", j.str().c_str());
     } else {
         std::printf("%u idle connections: %.0f resident bytes each (%.1f MiB -> %.1f MiB)\n", r.connections, each,
                     static_cast<double>(r.resident_before_bytes) / 1048576,
                     static_cast<double>(r.resident_after_bytes) / 1048576);
+        if (r.quiet_seconds > 0) std::printf("broker CPU in %.0f s: %.3f %% of a core\n", r.quiet_seconds, cpu_percent);
     }
     return 0;
 }
@@ -147,10 +151,12 @@ void add_connect_command(CLI::App& app, int& exit_code) {
 void add_idle_command(CLI::App& app, int& exit_code) {
     auto t = std::make_shared<target_arguments>();
     auto o = std::make_shared<idle_options>();
-    auto* c = app.add_subcommand("idle", "Memory of idle connections");
+    auto* c = app.add_subcommand("idle", "Memory of idle connections, and CPU time that they cost");
     add_target_options(*c, *t);
     c->add_option("--connections", o->connections, "to hold open")->capture_default_str();
     c->add_option("--settle", o->settle_seconds, "seconds to wait before memory is read")->capture_default_str();
+    c->add_option("--quiet", o->quiet_seconds, "seconds to take CPU time for, after that");
+    c->add_option("--keep-alive", o->keep_alive_s, "seconds; clients ping in time");
     c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
     c->callback([t, o, &exit_code] { exit_code = run_idle(*t, *o); });
 }

@@ -1,5 +1,6 @@
 // retained and offline: what a broker keeps for those who are not there yet.
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include "bench/fleet/main/commands.hpp"
@@ -61,6 +62,13 @@ int run_offline(const target_arguments& t, offline_options o) {
     return exit_code_of(r.checked);
 }
 
+void add_part(CLI::App& c, stored_part& part) {
+    const std::map<std::string, stored_part> parts = {
+        {"all", stored_part::all}, {"fill", stored_part::fill}, {"collect", stored_part::collect}};
+    c.add_option("--part", part, "fill the broker, or collect what another run filled it with")
+        ->transform(CLI::CheckedTransformer(parts));
+}
+
 } // namespace
 
 void add_retained_command(CLI::App& app, int& exit_code) {
@@ -76,6 +84,7 @@ void add_retained_command(CLI::App& app, int& exit_code) {
     c->add_option("--payload", o->feed.payload_bytes, "bytes, at least 24")->capture_default_str();
     c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
     c->add_option("--topic-prefix", o->topic_prefix, "first level of the topics")->capture_default_str();
+    add_part(*c, o->part);
     c->callback([t, o, quality, &exit_code] {
         o->quality = static_cast<proto::qos>(*quality);
         exit_code = run_retained(*t, *o);
@@ -89,11 +98,13 @@ void add_offline_command(CLI::App& app, int& exit_code) {
     add_target_options(*c, *t);
     c->add_option("--sessions", o->sessions, "a multiple of the publishers")->capture_default_str();
     c->add_option("--messages", o->messages_each, "per session")->capture_default_str();
+    c->add_option("--messages-large", o->messages_large, "in the first sessions, as many as there are publishers");
     c->add_option("--publishers", o->publishers, "connections that publish")->capture_default_str();
     c->add_option("--inflight", o->inflight, "messages on their way per publisher")->capture_default_str();
     c->add_option("--payload", o->payload_bytes, "bytes, at least 24")->capture_default_str();
     c->add_option("--timeout", o->timeout_seconds, "seconds, then it failed")->capture_default_str();
     c->add_option("--topic-prefix", o->topic_prefix, "first level of the topics")->capture_default_str();
+    add_part(*c, o->part);
     c->callback([t, o, &exit_code] { exit_code = run_offline(*t, *o); });
 }
 
