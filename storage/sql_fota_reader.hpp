@@ -1,0 +1,246 @@
+// The queries of fota_reader over any SQL engine that has a `Query` (sqlite/query.hpp, postgres/query.hpp): made from a
+// database and a text with "?" for each value; with(), next(), >> and ended(). One thread each.
+//
+// The SQL is what both engines understand. Bools and timestamps are only ever read, compared with what was stored, and
+// sorted, so that their form is the engine's own affair.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/columns.hpp"
+#include "storage/cursor.hpp"
+#include "storage/fota_store.hpp"
+
+namespace fb::storage {
+
+namespace sql {
+
+inline const std::string device_select = "SELECT " + qualified("d", device_columns) + " FROM devices d";
+inline const std::string firmware_select = "SELECT " + qualified("f", firmware_columns) + " FROM firmwares f";
+inline const std::string update_select =
+    "SELECT " + qualified("u", update_identity_columns) + ", " + qualified("u", update_changing_columns) +
+    ", d.device_id, f.version FROM updates u LEFT JOIN devices d ON d.id = u.device_id "
+    "LEFT JOIN firmwares f ON f.id = u.firmware_id";
+inline const std::string result_select = "SELECT " + qualified("r", result_columns) +
+                                         ", d.device_id FROM update_results r "
+                                         "JOIN devices d ON d.id = r.device_id";
+// As the partial index updates_one_open has it, so that the database sees it may be used.
+inline const std::string update_is_open = "u.state IN ('scheduled', 'pending', 'offered', 'accepted', 'downloading', "
+                                          "'downloaded', 'installing', 'verifying')";
+inline const std::string of_device = " = (SELECT id FROM devices WHERE device_id = ?)";
+
+template <class Query, class Row>
+void read_one(Query& q, Row& out) {
+    if constexpr (std::is_same_v<Row, update_view>) {
+        read_row(q, out.row);
+        q >> out.device_id >> out.firmware_version;
+    } else if constexpr (std::is_same_v<Row, result_view>) {
+        read_row(q, out.row);
+        q >> out.device_id;
+    } else if constexpr (std::is_same_v<Row, std::string>) {
+        q >> out;
+    } else {
+        read_row(q, out);
+    }
+}
+
+template <class Row, class Query>
+result<std::vector<Row>> all_rows(Query& q) {
+    std::vector<Row> rows;
+    while (q.next()) read_one(q, rows.emplace_back());
+    if (auto ended = q.ended(); !ended) return ended.err();
+    return rows;
+}
+
+/// A SELECT that grows by conditions, and the texts for its parameters.
+class list_sql {
+  public:
+    list_sql(const std::string& select, std::string_view always)
+        : sql_(select) {
+        sql_.append(" WHERE ").append(always);
+    }
+    list_sql& when(const std::optional<std::string>& filter, std::string_view condition) {
+        if (filter) add(condition, {*filter});
+        return *this;
+    }
+    list_sql& after(const std::vector<std::string>& key, std::string_view condition) {
+        if (!key.empty()) add(condition, key);
+        return *this;
+    }
+    template <class Row, class Query, class Database>
+    result<std::vector<Row>> run(Database& db, std::string_view order, int limit) {
+        sql_.append(" ORDER BY ").append(order).append(" LIMIT ?");
+        Query q(db, sql_);
+        for (const std::string& text : parameters_) q.with(text);
+        q.with(limit);
+        return all_rows<Row>(q);
+    }
+
+  private:
+    void add(std::string_view condition, const std::vector<std::string>& parameters) {
+        sql_.append(" AND ").append(condition);
+        parameters_.insert(parameters_.end(), parameters.begin(), parameters.end());
+    }
+    std::string sql_;
+    std::vector<std::string> parameters_;
+};
+
+/// `rows` holds one more than the page when there is a next one.
+template <class Row, class Key>
+page<Row> make_page(std::vector<Row> rows, int limit, char list, Key key_of) {
+    page<Row> out;
+    if (rows.size() > std::size_t(limit)) {
+        rows.pop_back();
+        out.next = make_cursor(list, key_of(rows.back()));
+    }
+    out.items = std::move(rows);
+    return out;
+}
+
+} // namespace sql
+
+template <class Database, class Query>
+class sql_fota_reader final : public fota_reader {
+  public:
+    explicit sql_fota_reader(std::unique_ptr<Database> db)
+        : db_(std::move(db)) {}
+
+    result<std::optional<device>> find_device(const std::string& device_id) override {
+        return one<device>(sql::device_select + " WHERE d.device_id = ?", device_id);
+    }
+    result<std::optional<device>> find_device(const device_uuid& id) override {
+        return one<device>(sql::device_select + " WHERE d.id = ?", id);
+    }
+    result<std::optional<firmware>> find_firmware(const firmware_uuid& id) override {
+        return one<firmware>(sql::firmware_select + " WHERE f.id = ?", id);
+    }
+    result<std::optional<firmware>> find_firmware(const std::string& device_type, const std::string& version) override {
+        return one<firmware>(sql::firmware_select +
+                                 " WHERE f.device_type = ? AND f.version = ? AND f.state IS NOT NULL",
+                             device_type, version);
+    }
+    result<std::optional<update_view>> find_update(const update_uuid& id) override {
+        return one<update_view>(sql::update_select + " WHERE u.id = ?", id);
+    }
+    result<std::optional<update_view>> find_open_update(const std::string& device_id) override {
+        return one<update_view>(
+            sql::update_select + " WHERE u.device_id" + sql::of_device + " AND " + sql::update_is_open, device_id);
+    }
+    result<std::optional<update_view>> find_latest_update(const std::string& device_id) override {
+        return one<update_view>(sql::update_select + " WHERE u.device_id" + sql::of_device +
+                                    " AND u.state IS NOT NULL ORDER BY u.id DESC LIMIT 1",
+                                device_id);
+    }
+    result<std::vector<update_view>> open_updates() override {
+        return all<update_view>(sql::update_select + " WHERE " + sql::update_is_open + " ORDER BY u.id");
+    }
+
+    result<page<device>> list_devices(const list_query& q) override {
+        const auto key = check_page(q, device_list, 1);
+        if (!key) return key.err();
+        auto rows = sql::list_sql(sql::device_select, "true")
+                        .after(*key, "d.device_id > ?")
+                        .when(q.device_id, "d.device_id = ?")
+                        .when(q.device_type, "d.type = ?")
+                        .template run<device, Query>(*db_, "d.device_id", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, device_list,
+                              [](const device& last) { return std::vector{last.device_id}; });
+    }
+
+    result<page<firmware>> list_firmwares(const list_query& q) override {
+        const auto key = check_page(q, firmware_list, 1);
+        if (!key) return key.err();
+        if (names_no_firmware(q)) return page<firmware>{};
+        auto rows = sql::list_sql(sql::firmware_select, "f.state IS NOT NULL")
+                        .after(*key, "f.id < ?")
+                        .when(q.device_type, "f.device_type = ?")
+                        .when(q.state, "f.state = ?")
+                        .when(q.firmware_id, "f.id = ?")
+                        .template run<firmware, Query>(*db_, "f.id DESC", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, firmware_list,
+                              [](const firmware& last) { return std::vector{to_string(last.id)}; });
+    }
+
+    result<page<update_view>> list_updates(const list_query& q) override {
+        const auto key = check_page(q, update_list, 1);
+        if (!key) return key.err();
+        if (names_no_firmware(q)) return page<update_view>{};
+        auto rows = sql::list_sql(sql::update_select, "u.state IS NOT NULL")
+                        .after(*key, "u.id < ?")
+                        .when(q.device_id, "u.device_id" + sql::of_device)
+                        .when(q.device_type, "f.device_type = ?")
+                        .when(q.state, "u.state = ?")
+                        .when(q.firmware_id, "u.firmware_id = ?")
+                        .template run<update_view, Query>(*db_, "u.id DESC", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, update_list,
+                              [](const update_view& last) { return std::vector{to_string(last.row.id)}; });
+    }
+
+    result<page<result_view>> list_results(const list_query& q) override {
+        const auto key = check_page(q, result_list, 2);
+        if (!key) return key.err();
+        if (names_no_firmware(q)) return page<result_view>{};
+        auto rows = sql::list_sql(sql::result_select, "r.event_key IS NOT NULL")
+                        .after(*key, "(r.timestamp, r.id) < (?, ?)")
+                        .when(q.device_id, "r.device_id" + sql::of_device)
+                        .when(q.device_type, "d.type = ?")
+                        .when(q.status, "r.status = ?")
+                        .when(q.firmware_id, "r.update_id IN (SELECT id FROM updates WHERE firmware_id = ?)")
+                        .template run<result_view, Query>(*db_, "r.timestamp DESC, r.id DESC", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, result_list, [](const result_view& last) {
+            return std::vector{format_timestamp(last.row.received_at), to_string(last.row.id)};
+        });
+    }
+
+    result<std::vector<update_event>> events_of(const update_uuid& id) override {
+        static const std::string text =
+            "SELECT " + std::string(event_columns) + " FROM update_events WHERE update_id = ? ORDER BY id";
+        return all<update_event>(text, id);
+    }
+    result<std::vector<std::string>> devices_of_type(const std::string& device_type) override {
+        return all<std::string>("SELECT device_id FROM devices WHERE type = ? ORDER BY device_id", device_type);
+    }
+
+    result<std::optional<api_token>> find_token(const std::string& hash) override {
+        return one<api_token>("SELECT " + std::string(token_columns) + " FROM api_tokens WHERE hash = ?", hash);
+    }
+    result<std::vector<api_token>> list_tokens() override {
+        return all<api_token>("SELECT " + std::string(token_columns) + " FROM api_tokens ORDER BY id");
+    }
+    result<std::optional<idempotency_record>> find_idempotency(const std::string& key) override {
+        return one<idempotency_record>(
+            "SELECT " + std::string(idempotency_columns) + " FROM idempotency_keys WHERE key = ?", key);
+    }
+
+  private:
+    /// A filter that is no UUID finds nothing; PostgreSQL would take it for an error.
+    static bool names_no_firmware(const list_query& q) { return q.firmware_id && !parse_uuid(*q.firmware_id); }
+
+    template <class Row, class... Values>
+    result<std::vector<Row>> all(std::string_view text, const Values&... values) {
+        Query q(*db_, text);
+        q.with(values...);
+        return sql::all_rows<Row>(q);
+    }
+
+    template <class Row, class... Values>
+    result<std::optional<Row>> one(std::string_view text, const Values&... values) {
+        Query q(*db_, text);
+        q.with(values...);
+        std::optional<Row> row;
+        if (q.next()) sql::read_one(q, row.emplace());
+        if (auto ended = q.ended(); !ended) return ended.err();
+        return row;
+    }
+
+    std::unique_ptr<Database> db_;
+};
+
+} // namespace fb::storage
