@@ -6,6 +6,7 @@ set(FB_LAYERS
     "certs          :                                            | OpenSSL::SSL OpenSSL::Crypto"
     "storage        :                                            | Threads::Threads"
     "storage_sqlite : storage                                    | SQLite::SQLite3"
+    "storage_postgres : storage                                  | PostgreSQL::PostgreSQL"
     "storage_memory : storage                                    |"
     "storage_redo   : storage                                    | Boost::headers"
     "broker_core    : proto                                      | Boost::headers"
@@ -14,7 +15,7 @@ set(FB_LAYERS
     "broker_net     : broker_core proto certs tls_stream         | fb_asio fb_spdlog"
     "fota           : storage certs                              | fb_rapidjson fb_spdlog"
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson fb_spdlog"
-    "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_memory storage_redo fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
+    "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_postgres storage_memory storage_redo fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
     "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
     "bench_micro    : proto broker_core storage storage_sqlite storage_redo |"
 )

@@ -6,7 +6,9 @@
 #include <memory>
 
 #include "storage/open.hpp"
+#include "storage/postgres/open.hpp"
 #include "storage/redo/redo_store.hpp"
+#include "tests/support/postgres_server.hpp"
 #include "tests/support/raw_sqlite.hpp"
 #include "tests/support/scratch_dir.hpp"
 
@@ -38,6 +40,21 @@ struct sqlite_engine {
     scratch_dir directory;
 };
 
+/// A schema of its own on the program's PostgreSQL server.
+struct postgres_engine {
+    std::unique_ptr<storage::fota_store> open_fota() {
+        storage::postgres::settings how;
+        how.url = postgres_server::shared().url();
+        how.schema = schema;
+        auto store = storage::postgres::open_fota_store(how);
+        REQUIRE_MESSAGE(store, store.err().text);
+        return std::move(*store);
+    }
+    void check_consistency() {}
+
+    std::string schema = postgres_server::shared().fresh_schema();
+};
+
 /// The redo log in front of SQLite; with segments so short that some are full.
 struct redo_engine {
     std::unique_ptr<storage::session_store> open_sessions() {
@@ -60,6 +77,7 @@ struct redo_engine {
 
 TYPE_TO_STRING(fb::test::memory_engine);
 TYPE_TO_STRING(fb::test::sqlite_engine);
+TYPE_TO_STRING(fb::test::postgres_engine);
 TYPE_TO_STRING(fb::test::redo_engine);
-#define FB_STORAGE_ENGINES fb::test::memory_engine, fb::test::sqlite_engine
-#define FB_SESSION_ENGINES FB_STORAGE_ENGINES, fb::test::redo_engine
+#define FB_STORAGE_ENGINES fb::test::memory_engine, fb::test::sqlite_engine, fb::test::postgres_engine
+#define FB_SESSION_ENGINES fb::test::memory_engine, fb::test::sqlite_engine, fb::test::redo_engine

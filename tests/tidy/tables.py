@@ -52,6 +52,7 @@ THIRD_PARTY = {
     "boost/": ("Boost::headers", "fb_asio"),
     "openssl/": ("OpenSSL::SSL", "OpenSSL::Crypto"),
     "sqlite3.h": ("SQLite::SQLite3",),
+    "libpq-fe.h": ("PostgreSQL::PostgreSQL",),
     "rapidjson/": ("fb_rapidjson",),
     "spdlog/": ("fb_spdlog",),
     "fmt/": ("fb_spdlog",),

@@ -1,0 +1,264 @@
+#include "storage/postgres/fota_writes.hpp"
+
+#include <charconv>
+
+#include "storage/postgres/report_batch.hpp"
+#include "storage/postgres/row_set.hpp"
+
+namespace fb::storage::postgres {
+
+namespace {
+
+// ------------------------------------------------------------------------------------------------ faults
+
+bool text_fits(const std::string& text) { return storable(text); }
+bool text_fits(const std::optional<std::string>& text) { return !text || storable(*text); }
+template <class T>
+bool text_fits(const T&) {
+    return true;
+}
+
+template <class Row>
+bool row_fits(const Row& row) {
+    return std::apply([](const auto&... member) { return (text_fits(member) && ...); }, fields(row));
+}
+template <class Row>
+bool row_fits(const std::optional<Row>& row) {
+    return !row || row_fits(*row);
+}
+template <class Row>
+bool row_fits(const std::vector<Row>& rows) {
+    for (const Row& row : rows)
+        if (!row_fits(row)) return false;
+    return true;
+}
+
+std::optional<error> change_fault(const update_change& change) {
+    if (!change.wanted.state) return error{error_kind::invalid, "updates: a change needs a state"};
+    if (!row_fits(change.wanted)) return not_storable();
+    return std::nullopt;
+}
+
+std::optional<error> fault_in(const record_report& op) {
+    if (op.result && op.result->event_key.empty())
+        return error{error_kind::invalid, "update_results: a result needs an event_key"};
+    if (!row_fits(op.device_row) || !row_fits(op.result) || !row_fits(op.events)) return not_storable();
+    return op.change ? change_fault(*op.change) : std::nullopt;
+}
+
+std::optional<error> fault_in(const create_update& op) {
+    for (const update_change& change : op.superseded)
+        if (auto fault = change_fault(change)) return fault;
+    if (!row_fits(op.row) || !row_fits(op.events)) return not_storable();
+    return std::nullopt;
+}
+
+std::optional<error> fault_in(const patch_device& op) {
+    if (text_fits(op.device_id) && text_fits(op.name) && text_fits(op.type) && text_fits(op.tags)) return std::nullopt;
+    return not_storable();
+}
+
+template <class Operation>
+std::optional<error> fault_in(const Operation& op) {
+    if constexpr (requires { op.row; })
+        if (!row_fits(op.row)) return not_storable();
+    return std::nullopt;
+}
+
+// ------------------------------------------------------------------------------------------------ statements
+
+/// A statement that changes one row or says the word.
+std::string one_write(const std::string& write, const char* otherwise) {
+    return "WITH w AS (" + write + " RETURNING 1) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE '" +
+           otherwise + "' END";
+}
+
+std::string insert_sql(const std::string& table, std::string_view columns, const std::vector<const char*>& types) {
+    std::string values;
+    for (std::size_t i = 0; i < types.size(); ++i)
+        values += (i == 0 ? "$" : ", $") + std::to_string(i + 1) + "::" + types[i];
+    return one_write("INSERT INTO " + table + " (" + std::string(columns) + ") VALUES (" + values +
+                         ") ON CONFLICT DO NOTHING",
+                     "conflict");
+}
+
+template <class... Members>
+std::vector<parameter> parameters_of(const std::tuple<Members&...>& members) {
+    return std::apply([](const auto&... member) { return std::vector<parameter>{to_parameter(member)...}; }, members);
+}
+
+template <class Row>
+command insertion(const std::string& sql, const Row& row) {
+    return {sql, parameters_of(fields(row))};
+}
+
+command command_for(const save_firmware& op) {
+    static const std::string sql = insert_sql("firmwares", firmware_columns, type_names(fields(op.row)));
+    return insertion(sql, op.row);
+}
+
+command command_for(const save_token& op) {
+    static const std::string sql = insert_sql("api_tokens", token_columns, type_names(fields(op.row)));
+    return insertion(sql, op.row);
+}
+
+command command_for(const save_idempotency& op) {
+    static const std::string sql = insert_sql("idempotency_keys", idempotency_columns, type_names(fields(op.row)));
+    return insertion(sql, op.row);
+}
+
+command command_for(const set_firmware_state& op) {
+    static const std::string sql =
+        one_write("UPDATE firmwares SET state = $1::text WHERE id = $2::uuid AND state IS NOT NULL", "not_found");
+    return {sql, {to_parameter(op.state), to_parameter(op.id)}};
+}
+
+command command_for(const patch_device& op) {
+    static const std::string sql =
+        one_write("UPDATE devices SET name = coalesce($1::text, name), type = coalesce($2::text, type), "
+                  "tags = coalesce($3::text, tags), name_by_operator = name_by_operator OR $1::text IS NOT NULL, "
+                  "type_by_operator = type_by_operator OR $2::text IS NOT NULL WHERE device_id = $4::text",
+                  "not_found");
+    return {sql, {to_parameter(op.name), to_parameter(op.type), to_parameter(op.tags), op.device_id}};
+}
+
+command command_for(const set_all_offline&) {
+    static const std::string sql = one_write("UPDATE devices SET online = false WHERE online", "done");
+    return {sql, {}};
+}
+
+command command_for(const revoke_token& op) {
+    static const std::string sql = one_write(
+        "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $1::timestamptz) WHERE id = $2::uuid", "not_found");
+    return {sql, {to_parameter(op.at), to_parameter(op.id)}};
+}
+
+command command_for(const touch_token& op) {
+    static const std::string sql =
+        one_write("UPDATE api_tokens SET last_used_at = $1::timestamptz WHERE id = $2::uuid", "not_found");
+    return {sql, {to_parameter(op.at), to_parameter(op.id)}};
+}
+
+command command_for(const prune_idempotency& op) {
+    static const std::string sql = one_write("DELETE FROM idempotency_keys WHERE created_at < $1::timestamptz", "done");
+    return {sql, {to_parameter(op.older_than)}};
+}
+
+const std::string changing_of_update(update_changing_columns);
+const std::string superseded_columns = "expected_version, id, " + changing_of_update;
+const std::string created_columns = std::string(update_identity_columns) + ", " + changing_of_update;
+
+// The superseded rows are locked before anything is decided; the new one is inserted after they were changed, because
+// it reads from their UPDATE: the unique index on open updates is never in the way of what is right.
+std::string create_sql() {
+    const update row;
+    const update_event event;
+    int last = 0;
+    std::string out = "WITH " + rows_cte("n", created_columns, types_of({}, fields(row)), last);
+    out += ", " + rows_cte("c", superseded_columns, types_of({"bigint", "uuid"}, changing_fields(row)), last);
+    out += ", " + rows_cte("e", std::string(event_columns), types_of({}, fields(event)), last);
+    return out +
+           ", held AS MATERIALIZED (SELECT u.id FROM c JOIN updates u ON u.id = c.id "
+           "WHERE u.state_version = c.expected_version AND u.state IS NOT NULL ORDER BY u.id FOR UPDATE OF u)"
+           ", fit AS MATERIALIZED (SELECT n.id FROM n WHERE (SELECT count(*) FROM held) = (SELECT count(*) FROM c) "
+           "AND NOT EXISTS (SELECT FROM updates x WHERE x.id = n.id) "
+           "AND NOT (n.state IS NOT NULL AND n.state IN " +
+           open_states + " AND EXISTS (SELECT FROM updates x WHERE x.device_id = n.device_id AND x.state IN " +
+           open_states +
+           " AND NOT EXISTS (SELECT FROM c WHERE c.id = x.id))))"
+           ", chg AS (UPDATE updates u SET (" +
+           changing_of_update + ") = ROW(" + qualified("c", changing_of_update) +
+           ") FROM c, fit WHERE u.id = c.id RETURNING u.id)"
+           ", made AS (INSERT INTO updates (" +
+           created_columns + ") SELECT " + qualified("n", created_columns) +
+           " FROM n JOIN fit ON fit.id = n.id WHERE (SELECT count(*) FROM chg) >= 0)"
+           ", ev AS (INSERT INTO update_events (" +
+           std::string(event_columns) + ") SELECT " + qualified("e", event_columns) +
+           " FROM e, fit) SELECT 0, CASE WHEN EXISTS (SELECT FROM fit) THEN 'done' ELSE 'conflict' END";
+}
+
+command command_for(const create_update& op) {
+    static const std::string sql = create_sql();
+    row_set created(split_columns(created_columns).size());
+    row_set superseded(split_columns(superseded_columns).size());
+    row_set events(split_columns(event_columns).size());
+    created.add(fields(op.row));
+    for (const update_change& change : op.superseded) {
+        update wanted = change.wanted;
+        wanted.state_version = change.expected_version + 1;
+        superseded.add(changing_fields(wanted), change.expected_version, wanted.id);
+    }
+    for (const update_event& event : op.events) events.add(fields(event));
+    command out{sql, {}};
+    for (row_set* set : {&created, &superseded, &events}) set->move_to(out.values);
+    return out;
+}
+
+// ------------------------------------------------------------------------------------------------ outcomes
+
+struct explain {
+    const char* operator()(const record_report&) const {
+        return "updates: not at that state_version, or the device has another open update";
+    }
+    const char* operator()(const create_update&) const {
+        return "updates: the id exists, the device has an open update, or one to supersede has changed";
+    }
+    const char* operator()(const save_firmware&) const { return "firmwares: the id or version exists"; }
+    const char* operator()(const set_firmware_state&) const { return "firmwares: no such firmware"; }
+    const char* operator()(const patch_device&) const { return "devices: no such device"; }
+    const char* operator()(const save_token&) const { return "api_tokens: the name or token exists"; }
+    const char* operator()(const revoke_token&) const { return "api_tokens: no such token"; }
+    const char* operator()(const touch_token&) const { return "api_tokens: no such token"; }
+    const char* operator()(const save_idempotency&) const { return "idempotency_keys: the key exists"; }
+    template <class Operation>
+    const char* operator()(const Operation&) const {
+        return "not done";
+    }
+};
+
+fota_outcome outcome_of(std::string_view word, const fota_operation& operation) {
+    if (word == "done") return applied::done;
+    if (word == "duplicate") return applied::duplicate;
+    const error_kind kind = word == "not_found" ? error_kind::not_found : error_kind::conflict;
+    return error{kind, std::visit(explain{}, operation)};
+}
+
+} // namespace
+
+std::optional<error> fault_of(const fota_operation& operation) {
+    return std::visit([](const auto& op) { return fault_in(op); }, operation);
+}
+
+std::vector<work> plan(std::span<const fota_operation> operations,
+                       const std::vector<std::optional<fota_outcome>>& known) {
+    std::vector<work> out;
+    report_batch reports;
+    for (std::size_t place = 0; place < operations.size(); ++place) {
+        if (known[place]) continue;
+        std::visit(
+            [&](const auto& op) {
+                if constexpr (std::is_same_v<std::decay_t<decltype(op)>, record_report>) {
+                    reports.add(place, op);
+                } else {
+                    reports.move_to(out); // in their order
+                    out.push_back({command_for(op), {place}});
+                }
+            },
+            operations[place]);
+    }
+    reports.move_to(out);
+    return out;
+}
+
+void read_outcomes(const work& w, const rows& answer, std::span<const fota_operation> operations,
+                   std::vector<std::optional<fota_outcome>>& outcomes) {
+    for (int row = 0; row < answer.count(); ++row) {
+        std::size_t ordinal = 0;
+        const std::string_view number = answer.at(row, 0).value_or("");
+        std::from_chars(number.data(), number.data() + number.size(), ordinal);
+        const std::size_t place = w.operations.at(ordinal);
+        outcomes[place] = outcome_of(answer.at(row, 1).value_or(""), operations[place]);
+    }
+}
+
+} // namespace fb::storage::postgres
