@@ -163,9 +163,11 @@ def svg(summary):
     return "\n".join(out) + "\n"
 
 
+def replace_between(path, begin, end, text):
+    whole = path.read_text()
+    before, rest = whole.split(begin, 1)
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.split(end, 1)[1]}")
+
+
 def update_readme(path, results):
-    text = path.read_text()
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    picture = "![ratios to the baseline](results.svg)\n"
-    path.write_text(f"{before}{BEGIN}\n\n{results}\n{picture}\n{END}{after}")
+    replace_between(path, BEGIN, END, f"{results}\n![ratios to the baseline](results.svg)\n")

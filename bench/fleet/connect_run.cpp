@@ -138,7 +138,7 @@ void idle_run::settled() {
 
 void idle_run::ping_some() {
     const auto passed_s = std::chrono::duration<double>(loop::clock::now() - quiet_from_).count();
-    const auto due = static_cast<std::uint64_t>(passed_s * options_.connections / (0.75 * options_.keep_alive_s));
+    const auto due = static_cast<std::uint64_t>(passed_s * options_.connections / options_.keep_alive_s);
     for (; pings_ < due; ++pings_) peers_[pings_ % peers_.size()]->ping();
     loop_.after(std::chrono::milliseconds(10), [this] { ping_some(); });
 }
