@@ -41,7 +41,7 @@ status make_schema(connection& db, const std::string& schema) {
 status run_missing(connection& db, const std::string& schema, const migration& step) {
     if (auto begun = run_script(db, "BEGIN; SET LOCAL statement_timeout = 0; " + std::string(take_turn)); !begun)
         return begun;
-    const auto version = version_of(db); // again: another opener may have been faster
+    const auto version = version_of(db, schema); // again: another opener may have been faster
     if (!version) return version.err();
     if (*version >= step.version) return run_script(db, "COMMIT");
     if (auto made = make_schema(db, schema); !made) return made;
@@ -60,8 +60,13 @@ status run_missing(connection& db, const std::string& schema, const migration& s
 
 } // namespace
 
-result<int> version_of(connection& db) {
-    auto tables = db.run(command{"SELECT to_regclass('schema_migrations') IS NOT NULL", {}, false});
+// The catalogue is searched as a table: to_regclass() may remember, from before we waited for our turn, that there is
+// none.
+result<int> version_of(connection& db, const std::string& schema) {
+    auto tables = db.run(command{"SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                                 "WHERE n.nspname = $1 AND c.relname = 'schema_migrations')",
+                                 {schema},
+                                 false});
     if (tables.failed) return tables.failed->why;
     if (tables.of.at(0).at(0, 0) != "t") return 0;
     auto highest = db.run(command{"SELECT coalesce(max(version), 0) FROM schema_migrations", {}, false});
@@ -70,7 +75,7 @@ result<int> version_of(connection& db) {
 }
 
 status migrate(connection& db, const std::string& schema, std::span<const migration> migrations) {
-    const auto version = version_of(db);
+    const auto version = version_of(db, schema);
     if (!version) return version.err();
     const int ours = migrations.empty() ? 0 : migrations.back().version;
     if (*version > ours) return newer(db, schema, *version, ours);

@@ -17,7 +17,7 @@ struct migration {
 std::span<const migration> fota_migrations();
 
 /// The version in the database, 0 for none. Changes nothing.
-result<int> version_of(connection& db);
+result<int> version_of(connection& db, const std::string& schema);
 
 /// Runs what is missing, each in a transaction of its own and one opener at a time. schema: the database is of a newer
 /// program.

@@ -76,20 +76,22 @@ class postgres_server {
     std::string fresh_schema() { return "test_" + std::to_string(++schemas_); }
 
     void start() {
-        server_ =
-            spawn({programs_ + "/postgres", "-D", data(), "-k", sockets().string(), "-c", "listen_addresses=", "-c",
-                   "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off"});
-        await([&] { return PQping(url().c_str()) == PQPING_OK || ended(); });
+        // After a crash a child of the old server may live for a moment, and the new one refuses to start beside it.
+        await([&] {
+            if (server_ < 0) server_ = spawn_server();
+            return !ended() && PQping(url().c_str()) == PQPING_OK;
+        });
         REQUIRE_MESSAGE(server_ > 0, "PostgreSQL does not start:\n" << log());
     }
     /// Fast: whoever is connected is thrown out.
     void stop() { end_with(SIGINT); }
     /// As by kill -9, of the server and of each of its children.
     void crash() {
-        for (const std::string& child :
-             lines("/proc/" + std::to_string(server_) + "/task/" + std::to_string(server_) + "/children"))
-            if (!child.empty()) ::kill(std::stoi(child), SIGKILL);
+        const std::string task = "/proc/" + std::to_string(server_) + "/task/" + std::to_string(server_);
+        const auto children = lines(task + "/children");
         end_with(SIGKILL);
+        for (const std::string& child : children)
+            if (!child.empty()) ::kill(std::stoi(child), SIGKILL);
     }
 
   private:
@@ -151,6 +153,11 @@ class postgres_server {
         ::prctl(PR_SET_PDEATHSIG, SIGQUIT); // after the change of user, which clears it
         ::execv(argv[0], argv.data());
         ::_exit(127);
+    }
+
+    pid_t spawn_server() const {
+        return spawn({programs_ + "/postgres", "-D", data(), "-k", sockets().string(), "-c", "listen_addresses=", "-c",
+                      "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off"});
     }
 
     bool ended() {
