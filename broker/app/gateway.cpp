@@ -74,6 +74,7 @@ gateway::gateway(const config& c)
     load_state();
     writer_ = std::make_unique<state_writer>(*session_store_);
     writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
+    writer_->on_refusing([this](bool refuses) { broker_->store_state(refuses); });
     fota::settings settings = config_.fota;
     settings.public_url = public_url();
     settings.url_key = data_.url_key();

@@ -12,6 +12,10 @@ void append_metrics(std::string& out, const state_writer& writer) {
     append_metric(out, "fotabroker_state_commits_total", "counter", "Commits of sessions, queues and retained messages",
                   writer.commits());
     append_metric(out, "fotabroker_state_operations_total", "counter", "Operations in them", writer.operations());
+    append_metric(out, "fotabroker_state_waiting_bytes", "gauge", "What waits for the state store, about",
+                  writer.waiting_bytes());
+    append_metric(out, "fotabroker_state_refusing", "gauge",
+                  "1: the state store fails, and what would have to be stored is refused", writer.refusing() ? 1 : 0);
 }
 
 void append_metrics(std::string& out, const storage::redo::redo_store& store) {

@@ -19,22 +19,41 @@ constexpr std::chrono::milliseconds retry_first{100};
 constexpr std::chrono::milliseconds retry_most{2000};
 constexpr auto stop_patience = 2s;
 
+/// What operations hold beside themselves.
+struct content_size {
+    const core::message* last = nullptr; // one message for many sessions counts once
+
+    std::size_t of(const core::message_ptr& m) {
+        if (!m || m.get() == last) return 0;
+        last = m.get();
+        return m->bytes();
+    }
+    std::size_t operator()(const core::persist::enqueue& op) { return of(op.message); }
+    std::size_t operator()(const core::persist::put_retained& op) { return of(op.message); }
+    std::size_t operator()(const core::persist::put_session& op) {
+        return op.client_id.size() + op.identity.size() + of(op.will);
+    }
+    std::size_t operator()(const core::persist::put_subscription& op) { return op.filter.size(); }
+    std::size_t operator()(const core::persist::delete_subscription& op) { return op.filter.size(); }
+    template <class Other>
+    std::size_t operator()(const Other&) {
+        return 0;
+    }
+};
+
 std::size_t size_of(const core::persist_batch& batch) {
     constexpr std::size_t each = 256;
     std::size_t bytes = each * batch.operations.size();
-    for (const auto& op : batch.operations) {
-        if (const auto* e = std::get_if<core::persist::enqueue>(&op))
-            bytes += e->message->payload().size();
-        else if (const auto* r = std::get_if<core::persist::put_retained>(&op))
-            bytes += r->message->payload().size();
-    }
+    content_size content;
+    for (const auto& op : batch.operations) bytes += std::visit(content, op);
     return bytes;
 }
 
 } // namespace
 
-state_writer::state_writer(storage::session_store& store)
+state_writer::state_writer(storage::session_store& store, std::chrono::milliseconds silence_max)
     : store_(store)
+    , silence_max_(silence_max)
     , thread_([this] { run(); }) {
     ::pthread_setname_np(thread_.native_handle(), "fb-state-store");
 }
@@ -58,13 +77,49 @@ void state_writer::submit(core::shard_id shard, core::persist_batch batch) {
         if (queue_.empty()) lazy_since_ = std::chrono::steady_clock::now();
         urgent_ |= batch.urgent;
         queue_.push_back({shard, bytes, std::move(batch)});
+        judge();
     }
     if (wake) wake_.notify_one();
 }
 
 std::pair<bool, std::string> state_writer::health() const {
     const std::lock_guard lock(mutex_);
-    return {trouble_.empty(), trouble_.empty() ? "writing" : trouble_};
+    std::string now = trouble();
+    if (now.empty()) return {true, "writing"};
+    if (refusing()) now += "; what would have to be stored is refused";
+    return {false, std::move(now)};
+}
+
+bool state_writer::behind() {
+    if (waiting_bytes() <= waiting_bytes_high || refusing()) return false;
+    const std::lock_guard lock(mutex_);
+    judge(); // nobody is read from, so nobody else does it
+    return !refusing();
+}
+
+/// Empty: well. Under the mutex.
+std::string state_writer::trouble() const {
+    const auto now = std::chrono::steady_clock::now();
+    if (!trouble_.empty() || !asked_at_ || now - *asked_at_ < silence_max_) return trouble_;
+    return "the disk has not answered for " +
+           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - *asked_at_).count()) + " s";
+}
+
+/// Under the mutex.
+void state_writer::judge() {
+    if (refusing() || waiting_bytes() <= refused_above_bytes) return;
+    if (const std::string why = trouble(); !why.empty()) refuse(true, why);
+}
+
+/// Under the mutex.
+void state_writer::refuse(bool on, const std::string& why) {
+    if (refusing_.exchange(on, std::memory_order_relaxed) == on) return;
+    if (on) {
+        spdlog::error("state store: {}; {} MiB wait for it, so what would have to be stored is refused until it can be "
+                      "written again; everything else goes on",
+                      why, waiting_bytes() >> 20);
+    }
+    if (refusing_changed_) refusing_changed_(on);
 }
 
 void state_writer::run() {
@@ -84,15 +139,16 @@ bool state_writer::wait_for_work(std::vector<item>& taken) {
 }
 
 /// False when it gave up: nothing later may be written then.
-bool state_writer::commit(const std::vector<item>& taken) {
+bool state_writer::commit(std::vector<item>& taken) {
     const core::instant now = net::time_now();
     passing_deliveries passing;
     for (const item& i : taken) passing.look_at(i.batch);
     std::vector<storage::session_operation> operations;
-    for (const item& i : taken) {
+    for (item& i : taken) {
         for (const auto& op : i.batch.operations) {
             if (!passing.cover(op)) operations.push_back(to_storage(op, now));
         }
+        i.batch.operations = {}; // not twice in memory while the store refuses
     }
     if (!operations.empty()) {
         if (!apply(operations)) return false;
@@ -111,17 +167,24 @@ bool state_writer::apply(const std::vector<storage::session_operation>& operatio
     auto pause = retry_first;
     std::optional<std::chrono::steady_clock::time_point> give_up; // set when it is time to stop
     for (;;) {
+        {
+            const std::lock_guard lock(mutex_);
+            asked_at_ = std::chrono::steady_clock::now();
+        }
         const auto done = store_.apply(operations);
         std::unique_lock lock(mutex_);
+        asked_at_.reset();
         if (done) {
-            if (!trouble_.empty()) spdlog::info("state store: writing again");
+            if (!trouble_.empty() || refusing()) spdlog::info("state store: writing again");
             trouble_.clear();
+            refuse(false, {});
             return true;
         }
         if (trouble_ != done.err().text) {
             spdlog::error("state store: {}; acknowledgements wait until it can be written again", done.err().text);
         }
         trouble_ = done.err().text;
+        judge();
         if (!stopping_) {
             wake_.wait_for(lock, pause, [this] { return stopping_; });
             pause = std::min(pause * 2, retry_most);

@@ -37,6 +37,7 @@ struct counters {
     counter dropped_expired;
     counter dropped_too_large; // larger than the client's Maximum Packet Size
     counter retained_refused;  // the retained store is full
+    counter store_refusals;    // of publications, subscriptions and sessions, while the state store fails
     counter takeovers;
     counter wills_published;
     counter sessions_expired;

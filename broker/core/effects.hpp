@@ -24,8 +24,9 @@ enum class close_cause : std::uint8_t {
     connect_timeout,
     keep_alive_timeout,
     taken_over,
-    not_durable, // an acknowledgement waited too long for its commit
-    overload,    // a bound was exceeded
+    not_durable,   // an acknowledgement waited too long for its commit
+    overload,      // a bound was exceeded
+    store_refuses, // the state store fails, and too much waits for it already
     server_stop,
 };
 const char* to_string(close_cause cause) noexcept;

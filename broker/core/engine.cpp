@@ -22,6 +22,7 @@ const char* to_string(close_cause cause) noexcept {
     case close_cause::taken_over: return "session taken over";
     case close_cause::not_durable: return "state store did not commit in time";
     case close_cause::overload: return "over a limit";
+    case close_cause::store_refuses: return "state store fails";
     case close_cause::server_stop: return "server stops";
     }
     return "";
@@ -227,7 +228,7 @@ void engine::on_crossed(crossing what, const instant& now) {
     if (auto* r = std::get_if<routed>(&what)) {
         if (r->own) --own_crossings_;
         if (r->together) return give_rows(*r);
-        const bool stored = deliver_own(r->message, *r->list, r->live_only);
+        const bool stored = deliver_own(r->message, *r->list, r->live_only, bool(r->token));
         if (!r->token) return;
         if (stored)
             commit_waiters_.push_back({pending_persist_.serial, {}, r->token});
@@ -248,6 +249,7 @@ void engine::on_committed(std::uint64_t serial, const instant& now) {
     now_ = now;
     committed_serial_ = std::max(committed_serial_, serial);
     tell_gathered_committed();
+    hand_over_put_off_rows();
     while (!commit_waiters_.empty() && committed(commit_waiters_.front().serial)) {
         const commit_waiter w = commit_waiters_.front();
         commit_waiters_.pop_front();

@@ -33,6 +33,7 @@
 #include "broker/core/effects.hpp"
 #include "broker/core/explanation.hpp"
 #include "broker/core/limits.hpp"
+#include "broker/core/put_off.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/ring.hpp"
 #include "broker/core/routing_index.hpp"
@@ -137,6 +138,9 @@ class engine {
 
     void on_crossed(crossing what, const instant& now);
     void on_committed(std::uint64_t serial, const instant& now);
+    /// `refuses`: it fails, and too much waits for it already. What would have to be stored is refused until it does
+    /// not.
+    void on_store_state(bool refuses, const instant& now);
     void on_local_verdict(const ack_token& token, proto::reason_code reason, std::string_view text, const instant& now);
     /// The answer to effects.auth: one per step.
     void on_auth_verdict(connection_handle c, const auth_verdict& v, const instant& now);
@@ -222,6 +226,7 @@ class engine {
     bool may_connect(connection& c, const proto::connect& p);
     void serve_connect(connection& c, const proto::connect& p);
     bool admit(connection& c, const proto::connect& p, std::string& client_id);
+    std::uint32_t session_expiry_s(const proto::connect& p) const;
     void take_over(session& s);
     session& make_session(const proto::connect& p, std::string client_id, const connection& c);
     void attach(connection& c, session& s, const proto::connect& p);
@@ -248,6 +253,13 @@ class engine {
     void publish_will(session& s);
     void arm_session_deadline(session& s);
     void persist_session(const session& s, bool urgent);
+
+    // store_trouble.cpp
+    bool must_be_stored(const session& from, const proto::publish& p);
+    durability kept_as(const message& m, bool live_only, bool awaited) const;
+    void refuse_to_store(connection& c);
+    bool session_refused(connection& c, const session* known, const proto::connect& p);
+    void hand_over_put_off_rows();
 
     // session_publish.cpp
     void on_publish(connection& c, const proto::frame& f);
@@ -276,6 +288,8 @@ class engine {
     void owe_pubrec_again(session& s, proto::packet_id id);
     void keep_unfinished(session& s);
     static bool erase_received(session& s, proto::packet_id id);
+    void store_received(session& s, proto::packet_id id, bool urgent);
+    bool unstore_received(session& s, proto::packet_id id, bool urgent);
     void forget_received(session& s, proto::packet_id id);
 
     // session_subscribe.cpp
@@ -299,8 +313,9 @@ class engine {
     message_ptr make_message(message_parts parts);
     void drop_expired_retained();
     route_outcome route(const message_ptr& m, session* from, const ack_token& token, bool live_only);
-    bool deliver_own(const message_ptr& m, const match_list& list, bool live_only);
-    bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only);
+    bool deliver_own(const message_ptr& m, const match_list& list, bool live_only, bool awaited);
+    bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only,
+                       bool awaited);
     std::uint16_t cross(const message_ptr& m, const match_list_ptr& list, const ack_token& token, bool live_only,
                         bool own_too, bool together = false);
     void add_subscription_ids(const session& s, delivery& d) const;
@@ -353,6 +368,8 @@ class engine {
 
     template <class Operation>
     void persist(Operation op, bool urgent) {
+        if (store_refuses_ && put_off_.take(op, urgent)) [[unlikely]]
+            return;
         pending_persist_.urgent |= urgent;
         pending_persist_.operations.emplace_back(std::move(op));
     }
@@ -383,6 +400,8 @@ class engine {
 
     persist_batch pending_persist_;
     std::uint64_t committed_serial_ = 0;
+    bool store_refuses_ = false;
+    put_off put_off_;
     /// Who goes on after which commit, in the order of serials.
     struct commit_waiter {
         std::uint64_t serial = 0;

@@ -33,7 +33,7 @@ void engine::gather(const message_ptr& m, const match_list* own, std::uint16_t a
     g.missing = answers;
     if (own != nullptr) {
         gather_ = &g.rows;
-        deliver_own(m, *own, false);
+        deliver_own(m, *own, false, true);
         gather_ = nullptr;
     }
     gathered_.emplace(m->id(), std::move(g));
@@ -48,7 +48,7 @@ void engine::keep_apart(session& s, delivery& d) {
 void engine::give_rows(const routed& r) {
     part_done answer{r.token, r.message->id(), config_.shard, {}};
     gather_ = &answer.rows;
-    deliver_own(r.message, *r.list, false);
+    deliver_own(r.message, *r.list, false, true);
     gather_ = nullptr;
     crossings_.send(r.token.session.shard, std::move(answer));
 }

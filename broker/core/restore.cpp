@@ -47,6 +47,7 @@ void engine::restore(restored_session r, const instant& now) {
         s.in = std::make_unique<incoming>();
         s.in->received = std::move(r.received);
         std::sort(s.in->received.begin(), s.in->received.end());
+        s.in->stored = s.in->received;
     }
     // One that was connected when we stopped ends its connection now. Time spent switched off counts where it is known;
     // a clock that went back must not end sessions early.

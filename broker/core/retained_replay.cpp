@@ -73,7 +73,7 @@ void engine::deliver_retained(session& s, const retained_replay& r, const messag
     if (d.quality == proto::qos::at_most_once)
         deliver_at_most_once(s, std::move(d));
     else
-        enqueue(s, std::move(d), durability_of(m->topic()));
+        enqueue(s, std::move(d), kept_as(*m, false, false));
 }
 
 } // namespace fb::core

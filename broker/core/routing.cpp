@@ -38,7 +38,7 @@ engine::route_outcome engine::route(const message_ptr& m, session* from, const a
         if (together && result.parts > 0)
             gather(m, own_too ? nullptr : list.get(), result.parts);
         else if (!own_too)
-            result.stored = deliver_own(m, *list, live_only);
+            result.stored = deliver_own(m, *list, live_only, bool(token));
     } else {
         const durability kept = durability_of(m->topic());
         const bool wait = kept == durability::strict && token;
@@ -61,7 +61,7 @@ engine::route_outcome engine::route(const message_ptr& m, session* from, const a
         };
         if (shared_.retained.full_for(m->bytes())) drop_expired_retained();
         shared_.retained.store(m, std::ref(under_stripe)); // by reference: a std::function would allocate for a copy
-        if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only);
+        if (config_.shard_count == 1) result.stored |= deliver_own(m, *list, live_only, bool(token));
     }
     if (!list->shares.empty()) deliver_shares(m, *list, token, live_only, result);
     result.matched = !list->entries.empty() || !list->shares.empty();
@@ -102,18 +102,19 @@ std::uint16_t engine::cross(const message_ptr& m, const match_list_ptr& list, co
 }
 
 /// Our part of the list. True when something must be committed before the publisher hears of it.
-bool engine::deliver_own(const message_ptr& m, const match_list& list, bool live_only) {
+bool engine::deliver_own(const message_ptr& m, const match_list& list, bool live_only, bool awaited) {
     const auto& entries = list.entries;
     auto at = std::lower_bound(entries.begin(), entries.end(), config_.shard,
                                [](const match_entry& e, shard_id shard) { return e.session.shard < shard; });
     bool stored = false;
     for (; at != entries.end() && at->session.shard == config_.shard; ++at) {
-        stored |= deliver_entry(m, list, *at, live_only);
+        stored |= deliver_entry(m, list, *at, live_only, awaited);
     }
     return stored;
 }
 
-bool engine::deliver_entry(const message_ptr& m, const match_list& list, const match_entry& entry, bool live_only) {
+bool engine::deliver_entry(const message_ptr& m, const match_list& list, const match_entry& entry, bool live_only,
+                           bool awaited) {
     session* s = find(entry.session);
     if (s == nullptr || (live_only && !s->online())) return false;
     const bool own = rule<"v5[MQTT-3.8.3-3]">(entry.some_no_local && m->publisher() == s->publisher);
@@ -132,7 +133,7 @@ bool engine::deliver_entry(const message_ptr& m, const match_list& list, const m
         deliver_at_most_once(*s, std::move(d));
         return false;
     }
-    return enqueue(*s, std::move(d), live_only ? durability::none : durability_of(m->topic()));
+    return enqueue(*s, std::move(d), kept_as(*m, live_only, awaited));
 }
 
 /// The identifiers of the session's own matching subscriptions, for what does not come from the index.

@@ -98,6 +98,7 @@ struct pending_ack {
 
 struct incoming {
     std::vector<proto::packet_id> received; // QoS 2 ids between PUBLISH and PUBREL, sorted
+    std::vector<proto::packet_id> stored;   // those the state store was given and not yet told to forget
     ring<pending_ack> acks;
     std::vector<pending_ack> unfinished; // PUBRECs whose connection ended; taken up when the PUBLISH comes again. One
                                          // per id in `received` at most

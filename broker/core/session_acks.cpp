@@ -109,7 +109,7 @@ void engine::part_finished(const ack_token& token, proto::reason_code reason, st
         a.text = text;
     }
     if (a.parts == 0 && a.record_received && !is_error(a.reason)) {
-        persist(persist::put_received{s->number, a.id}, true);
+        store_received(*s, a.id, true);
         a.serial = pending_persist_.serial;
         wait_for_commit(*s);
     }
@@ -155,7 +155,19 @@ bool engine::erase_received(session& s, proto::packet_id id) {
 }
 
 void engine::forget_received(session& s, proto::packet_id id) {
-    if (erase_received(s, id) && s.durable()) persist(persist::delete_received{s.number, id}, false);
+    if (erase_received(s, id)) unstore_received(s, id, false);
+}
+
+void engine::store_received(session& s, proto::packet_id id, bool urgent) {
+    s.in->stored.push_back(id);
+    persist(persist::put_received{s.number, id}, urgent);
+}
+
+/// True when it was stored.
+bool engine::unstore_received(session& s, proto::packet_id id, bool urgent) {
+    if (!s.in || std::erase(s.in->stored, id) == 0) return false;
+    if (s.durable()) persist(persist::delete_received{s.number, id}, urgent);
+    return true;
 }
 
 void engine::on_puback(connection& c, const proto::frame& f) {

@@ -52,6 +52,7 @@ void engine::serve_connect(connection& c, const proto::connect& p) {
         return refuse_connect(c, &p, proto::reason_code::not_authorized,
                               "the session of this client id belongs to another identity");
     }
+    if (session_refused(c, s, p)) return;
     bool wait = false;
     if (s != nullptr && rule<"v5[MQTT-3.1.4-3]", "v311[MQTT-3.1.4-2]">(s->online())) {
         const session_handle before = handle_of(*s);
@@ -169,6 +170,13 @@ void engine::refuse_connect(connection& c, const proto::connect* p, proto::reaso
     if (p != nullptr) effects_.closes.back().client_id = p->client_id;
 }
 
+std::uint32_t engine::session_expiry_s(const proto::connect& p) const {
+    const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
+                                : p.clean_start                  ? 0
+                                                                 : proto::session_never_expires;
+    return std::min(asked, config_.limits.session_expiry_max_s);
+}
+
 void engine::take_over(session& s) {
     counters_.takeovers.add();
     connection& old = *connection_of(s);
@@ -219,13 +227,10 @@ void engine::attach(connection& c, session& s, const proto::connect& p) {
         std::min(p.properties.topic_alias_maximum, l.topic_alias_out_max));
     if (aliases > 0) c.aliases_out = std::make_unique<outbound_aliases>(aliases);
 
-    const std::uint32_t asked = p.protocol == proto::version::v5 ? p.properties.session_expiry_s
-                                : p.clean_start                  ? 0
-                                                                 : proto::session_never_expires;
     const bool was_durable = s.durable();
     s.who = c.info.who;
     recheck_rights(s);
-    s.expiry_s = std::min(asked, l.session_expiry_max_s);
+    s.expiry_s = session_expiry_s(p);
     s.protocol = p.protocol;
     s.connection = handle_of(c);
     s.epoch = next_epoch_++;

@@ -28,7 +28,8 @@ void engine::on_disconnect(connection& c, const proto::frame& f) {
         }
         const bool was_durable = s.durable();
         s.expiry_s = std::min(*p->properties.session_expiry_s, config_.limits.session_expiry_max_s);
-        if (was_durable && !s.durable()) persist(persist::delete_session{s.number}, false);
+        // The client hears nothing that could wait for the commit; it may not come back all the same.
+        if (was_durable && !s.durable()) persist(persist::delete_session{s.number}, true);
     }
     const bool in_peace = rule<"v5[MQTT-3.14.4-3]", "v5[MQTT-3.1.2-10]", "v311[MQTT-3.14.4-3]", "v311[MQTT-3.1.2-10]">(
         p->reason == proto::reason_code::success);
@@ -118,6 +119,7 @@ void engine::end_session(session& s) {
 }
 
 void engine::persist_session(const session& s, bool urgent) {
+    if (store_refuses_ && !urgent) return put_off_.session_changed(s.slot);
     persist::put_session op;
     op.number = s.number;
     op.client_id = s.client_id;

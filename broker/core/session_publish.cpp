@@ -21,6 +21,7 @@ void engine::on_publish(connection& c, const proto::frame& f) {
     auto reason = proto::reason_code::success;
     const explanation why_not = refusal(*c.info.who, p->topic, p->properties, p->payload, reason);
     if (reason != proto::reason_code::success) return publish_refused(c, s, *p, reason, why_not);
+    if (store_refuses_ && must_be_stored(s, *p)) return refuse_to_store(c);
     accept_publish(c, s, *p);
 }
 
@@ -162,13 +163,12 @@ void engine::accept_publish(connection& c, session& s, const proto::publish& p) 
     a.parts = static_cast<std::uint16_t>(a.parts + routed.parts);
     if (!routed.matched && c.protocol == proto::version::v5) a.reason = proto::reason_code::no_matching_subscribers;
     bool wait = routed.stored;
-    const durability kept = twice && s.durable() ? durability_of(m->topic()) : durability::none;
+    const durability kept = twice && s.durable() ? kept_as(*m, false, true) : durability::none;
     if (kept == durability::strict && a.parts != 0) {
         // Not before the others have their part: with their rows (one_commit.cpp), or after what they did.
         a.record_received = true;
     } else if (kept != durability::none) {
-        persist(persist::put_received{s.number, p.id},
-                kept == durability::strict); // one commit with what was queued here
+        store_received(s, p.id, kept == durability::strict); // one commit with what was queued here
         wait |= kept == durability::strict;
     }
     if (wait) {
@@ -192,8 +192,8 @@ void engine::on_pubrel(connection& c, const proto::frame& f) {
         a.text = "no QoS 2 message with this packet identifier is open";
     }
     if (s.durable()) { // a lost deletion would swallow the next message with this id
-        if (known) persist(persist::delete_received{s.number, p->id}, true);
-        hold_until_durable(s, a);
+        const bool stored = unstore_received(s, p->id, true);
+        if (stored || !known) hold_until_durable(s, a); // or an earlier PUBREL's deletion may be lost
     }
     settle(c, s);
 }

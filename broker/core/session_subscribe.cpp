@@ -12,6 +12,7 @@ void engine::on_subscribe(connection& c, const proto::frame& f) {
     if (!p) return violation(c, p.error());
     if (too_many_user_properties(c, p->properties.user)) return;
     session& s = session_of(c);
+    if (store_refuses_ && s.durable()) return refuse_to_store(c);
     const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.8.4-1]", "v5[MQTT-3.8.4-2]",
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.8.4-1]", "v311[MQTT-3.8.4-2]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::suback, packet);
@@ -147,6 +148,7 @@ void engine::on_unsubscribe(connection& c, const proto::frame& f) {
     if (!p) return violation(c, p.error());
     if (too_many_user_properties(c, p->user)) return;
     session& s = session_of(c);
+    if (store_refuses_ && s.durable()) return refuse_to_store(c);
     const proto::packet_id packet = rule<"v5[MQTT-2.2.1-6]", "v5[MQTT-3.10.4-4]", "v5[MQTT-3.10.4-5]",
                                          "v311[MQTT-2.3.1-7]", "v311[MQTT-3.10.4-4]", "v311[MQTT-3.10.4-5]">(p->id);
     pending_ack& a = owe(s, proto::packet_type::unsuback, packet);

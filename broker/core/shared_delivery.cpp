@@ -92,9 +92,11 @@ engine::share_result engine::take_share(const share_routed& r) {
     if (once)
         deliver_at_most_once(*s, std::move(d));
     else
-        stored = enqueue(*s, std::move(d), r.live_only ? durability::none : durability_of(r.message->topic()));
+        stored = enqueue(*s, std::move(d),
+                         r.before.session != 0 ? durability_of(r.message->topic())
+                                               : kept_as(*r.message, r.live_only, bool(r.token)));
     // In the same batch as the new row: a power cut leaves one of the two.
-    if (r.before.session != 0) persist(persist::dequeue{r.before.session, r.before.sequence}, false);
+    if (r.before.session != 0) persist(persist::dequeue{r.before.session, r.before.sequence}, true);
     return stored ? share_result::stored : share_result::taken;
 }
 
@@ -136,6 +138,7 @@ void engine::hand_over_unsent(session& s) {
     const auto leaves = [&](const delivery& d) {
         const bool begun = rule<"v5[MQTT-4.8.2-4]">(d.phase != delivery_phase::queued);
         if (!d.share || begun || d.message->expired(now_.mono_ms)) return false;
+        if (store_refuses_ && d.stored) return false; // its row cannot go along
         const share_members_ptr members = shared_.index.members_of(*d.share);
         return std::any_of(members->all.begin(), members->all.end(), [](const auto& m) {
             return m->state.load(std::memory_order_relaxed) != share_state::offline;

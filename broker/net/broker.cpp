@@ -84,6 +84,10 @@ bool broker::congested() const {
 
 void broker::committed(core::shard_id shard, std::uint64_t serial) { post(shard, commit_notice{serial}); }
 
+void broker::store_state(bool refuses) {
+    for (auto& s : shards_) s->post(store_notice{refuses});
+}
+
 void broker::verdict(const core::ack_token& token, proto::reason_code reason, std::string text) {
     post(token.session.shard, local_verdict{token, reason, std::move(text)});
 }

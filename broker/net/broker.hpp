@@ -29,6 +29,8 @@ class broker final : private shard_peers {
     // --- Running ---
 
     void committed(core::shard_id shard, std::uint64_t serial);
+    /// To every shard: what would have to be stored is refused from now on, or not any more.
+    void store_state(bool refuses);
     void verdict(const core::ack_token& token, proto::reason_code reason, std::string text);
     void publish_live(core::local_publish p);
     void deliver(core::direct_delivery d);

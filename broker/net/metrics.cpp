@@ -39,6 +39,8 @@ constexpr row engine_rows[] = {
      &core::counters::dropped_too_large},
     {"fotabroker_retained_refused_total", "counter", "Retained messages not kept: the store is full",
      &core::counters::retained_refused},
+    {"fotabroker_store_refusals_total", "counter",
+     "Publications, subscriptions and sessions refused because the state store fails", &core::counters::store_refusals},
     {"fotabroker_wills_published_total", "counter", "Wills published", &core::counters::wills_published},
     {"fotabroker_sessions_expired_total", "counter", "Sessions that expired", &core::counters::sessions_expired},
     {"fotabroker_packets_received_total", "counter", "Packets received", &core::counters::packets_received},

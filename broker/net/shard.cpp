@@ -178,6 +178,8 @@ void shard::handle(shard_message& m) {
         engine_.on_crossed(std::move(*x), now());
     else if (auto* committed = std::get_if<commit_notice>(&m))
         engine_.on_committed(committed->serial, now());
+    else if (auto* store = std::get_if<store_notice>(&m))
+        engine_.on_store_state(store->refuses, now());
     else if (auto* verdict = std::get_if<local_verdict>(&m))
         engine_.on_local_verdict(verdict->token, verdict->reason, verdict->text, now());
     else if (auto* publish = std::get_if<core::local_publish>(&m))

@@ -143,7 +143,8 @@ void shard::transport_lost(connection& c) {
 void shard::close(const core::close_request& r) {
     connection& c = connections_[by_engine_slot_[r.connection.slot]];
     if (c.at != stage::serving || c.engine != r.connection) return;
-    const auto level = r.cause == core::close_cause::client_disconnect || r.cause == core::close_cause::server_stop
+    const auto level = r.cause == core::close_cause::client_disconnect || r.cause == core::close_cause::server_stop ||
+                               r.cause == core::close_cause::store_refuses // told once, not for each client
                            ? spdlog::level::debug
                            : spdlog::level::info;
     if (spdlog::should_log(level) && may_log()) {

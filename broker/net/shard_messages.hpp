@@ -31,6 +31,10 @@ struct commit_notice {
     std::uint64_t serial = 0;
 };
 
+struct store_notice {
+    bool refuses = false;
+};
+
 struct local_verdict {
     core::ack_token token;
     proto::reason_code reason{};
@@ -48,7 +52,7 @@ struct stop_request {};
 /// The sender has said goodbye to its clients: nothing more comes from them.
 struct peer_stopped {};
 
-using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, local_verdict,
+using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, store_notice, local_verdict,
                                    core::local_publish, core::direct_delivery, auth_answer, stop_request, peer_stopped>;
 
 } // namespace fb::net

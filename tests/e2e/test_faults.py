@@ -17,12 +17,12 @@ from support.raw import RawClient
 from support.wire import FOR_EVER
 
 SOON = "[limits]\nack_wait_max_s = 1\n[state]\nlog_bytes = 4194304\n[mqtt]\nsys_interval_s = 1\n"
-QUOTA_EXCEEDED = 0x97
+QUOTA_EXCEEDED, SERVER_UNAVAILABLE = 0x97, 0x88
 
 
 class FaultCase(Case):
-    def faulty_broker(self, **options):
-        b = self.new_broker(extra=SOON, **options)
+    def faulty_broker(self, extra=SOON, **options):
+        b = self.new_broker(extra=extra, **options)
         self.faults = Faults(b)
         return b.start(**self.faults.start_options())
 
@@ -185,30 +185,6 @@ class Disk(FaultCase):
         got = self.queued(b"199")
         self.assertEqual(sorted(set(map(int, got))), list(range(200)))
 
-    def test_more_than_it_keeps_in_memory_waits_outside(self):
-        # Past its bound of what may wait for the disk the broker reads no more, and goes on when the disk does.
-        self.faults.failing_writes()
-        publishers = [self.client(f"big{i}") for i in range(30)]
-        payload = os.urandom(3 << 20)
-        senders = [threading.Thread(target=self.send_and_hear, args=(c, raw.publish(f"big/{i}", payload, qos=1, retain=True)))
-                   for i, c in enumerate(publishers)]
-        for t in senders:
-            t.start()
-        eventually(lambda: self.b.log().count("state store did not commit in time") >= 20, "publishers get a reason")
-        self.assertLess(self.b.memory_bytes() - SANITIZER_BYTES, 300 << 20)
-        self.faults.none()
-        for t in senders:
-            t.join(PATIENCE_S)
-        self.publish("publisher1", b"end")
-        self.others_go_on()
-
-    def send_and_hear(self, c, packet):
-        try:
-            c.send(packet)
-            c.receive()
-        except (EOFError, OSError):
-            pass
-
     def test_a_stop_while_the_disk_fails_ends_and_says_what_it_could_not_write(self):
         self.faults.failing_syncs()
         c = self.client("publisher1")
@@ -218,6 +194,125 @@ class Disk(FaultCase):
         self.assertIn("operations not written", self.b.log())
         self.faults.none()
         self.b.start()
+
+
+class PastTheMark(FaultCase):
+    """More is published than may wait for the disk. Publishers show by a PING whether they were refused."""
+
+    BOUND = 64 << 20
+    BIG = 3 << 20
+    PATIENT = """
+[limits]
+ack_wait_max_s = 3600
+queued_bytes_max = 1073741824
+[[topic]]
+filters = ["loose/#"]
+durability = "none"
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.b = self.faulty_broker(extra=self.PATIENT, shards=2)
+        self.sleeper("strict/#")
+        self.readers = {topic: self.reader(topic, clean) for topic, clean in (("live", True), ("loose/1", False))}
+        self.writer = self.client("writer", clean=True)
+        self.switcher = self.client("switcher", clean=True)
+        self.accepted, self.refused = {}, []
+
+    def reader(self, topic, clean):
+        c = self.client("reader of " + topic, clean=clean)
+        c.send(raw.subscribe(topic, 1))
+        self.assertEqual(c.receive()[0], raw.SUBACK)
+        return c
+
+    def test_a_disk_that_fails_to_write(self):
+        self.goes_through(self.faults.failing_writes)
+
+    def test_a_full_disk(self):
+        self.goes_through(self.faults.full)
+
+    def goes_through(self, fail):
+        """Strict publishers push ten times the bound; after each of them everybody else is served."""
+        fail()
+        for i in range(10 * self.BOUND // self.BIG):
+            self.push(i)
+            self.others_are_served()
+        self.it_is_bounded_and_told()
+        self.sessions_are_as_they_were()
+        self.faults.none()
+        self.it_goes_on_by_itself()
+        self.again()
+        got = [int(payload[:8]) for payload in self.queued(b"99999999")]
+        self.assertEqual(sorted(got), sorted([*self.accepted, self.refused[0], 99999999]))
+
+    def push(self, i):
+        c = self.client(f"publisher{i}", clean=True)
+        c.send(raw.publish("strict/1", b"%08d" % i + bytes(self.BIG), qos=1), raw.packet(raw.PINGREQ))
+        kind, _, body = c.receive()
+        if kind == raw.PINGRESP:
+            self.accepted[i] = c
+            return
+        self.assertEqual((kind, body[0]), (raw.DISCONNECT, QUOTA_EXCEEDED))
+        self.assertIn(b"its disk fails; send it again after reconnecting", body)
+        self.refused.append(i)
+        c.close()
+
+    def others_are_served(self):
+        self.writer.send(raw.publish("live", b"0"), raw.publish("loose/1", b"1", qos=1),
+                         raw.publish("loose/1", b"2", qos=2, packet_id=2), raw.packet(raw.PUBREL, b"\0\2"))
+        self.assertEqual([self.writer.receive()[0] for _ in range(3)], [raw.PUBACK, raw.PUBREC, raw.PUBCOMP])
+        self.assertEqual(self.readers["live"].receive()[2][-1:], b"0")
+        for payload in (b"1", b"2"):
+            _, _, body = self.readers["loose/1"].receive()
+            self.assertEqual(body[-1:], payload)
+            self.readers["loose/1"].send(raw.packet(raw.PUBACK, body[9:11]))
+        self.switcher.send(raw.subscribe("a/+", 1), raw.packet(raw.UNSUBSCRIBE, b"\0\2\0" + raw.text("a/+")))
+        self.assertEqual([self.switcher.receive()[0] for _ in range(2)], [raw.SUBACK, raw.UNSUBACK])
+        self.assertEqual(self.web("/api/v1/devices")[0], 200)
+
+    def it_is_bounded_and_told(self):
+        self.assertLessEqual((len(self.accepted) - 1) * self.BIG, self.BOUND)
+        self.assertGreater(len(self.refused), 8 * self.BOUND // self.BIG)
+        self.assertEqual(self.metric("fotabroker_store_refusals_total"), str(len(self.refused)))
+        self.assertEqual(self.metric("fotabroker_state_refusing"), "1")
+        self.assertLess(int(self.metric("fotabroker_state_waiting_bytes")), self.BOUND + 2 * self.BIG)
+        self.assertLess(self.b.memory_bytes() - SANITIZER_BYTES, 300 << 20)
+        self.assertEqual(self.b.log().count("what would have to be stored is refused"), 1)
+        self.assertIn("what would have to be stored is refused", self.web("/readyz")[1])
+
+    def sessions_are_as_they_were(self):
+        """New ones are refused, also in the place of an old one; those that are there can be resumed."""
+        self.assertEqual(self.connack("newcomer", clean=False, props=FOR_EVER), SERVER_UNAVAILABLE)
+        self.assertEqual(self.connack("newcomer", clean=False, version=4), 3)
+        self.assertEqual(self.connack("sleeper"), SERVER_UNAVAILABLE)
+        self.readers["loose/1"].close()
+        self.readers["loose/1"] = self.client("reader of loose/1")
+        self.others_are_served()
+
+    def it_goes_on_by_itself(self):
+        for c in self.accepted.values():
+            self.assertEqual(c.receive()[0], raw.PUBACK)
+        self.assertEqual(self.metric("fotabroker_state_refusing"), "0")
+        for number in (self.refused[0], 99999999):
+            eventually(lambda: self.is_stored(number), "strict publishers are acknowledged")
+        eventually(lambda: self.connack("newcomer", clean=False, props=FOR_EVER) == 0, "new sessions are stored")
+        self.others_are_served()
+
+    def connack(self, name, **options):
+        """Its code."""
+        c = RawClient(self.b.plain_port)
+        c.send(raw.connect(name, **options))
+        code = c.receive()[2][1]
+        c.close()
+        return code
+
+    def is_stored(self, number):
+        """False when it is refused: one shard may hear a moment later than another that the disk is back."""
+        c = self.client("last publisher", clean=True)
+        c.send(raw.publish("strict/1", b"%08d" % number, qos=1))
+        kind = c.receive()[0]
+        c.close()
+        return kind == raw.PUBACK
 
 
 class DiskAtStart(FaultCase):

@@ -79,6 +79,11 @@ class broker {
         commit();
     }
     std::size_t uncommitted() const { return uncommitted_.size(); }
+    /// It fails, and too much waits for it; or it writes again.
+    void refuse_to_store(bool refuses) {
+        for (auto& s : shards_) s->engine->on_store_state(refuses, now_);
+        settle();
+    }
     model_store& store() { return store_; }
     /// Power is lost, and comes back: what was not committed is gone.
     void restart() {

@@ -14,7 +14,7 @@ using app::state_writer;
 
 namespace {
 
-/// Keeps the numbers of the delete_session operations it was given, in commits.
+/// Keeps the numbers of the delete_session operations it was given, in commits; 0 for others.
 class scripted_store final : public storage::session_store {
   public:
     storage::result<storage::session_counters> load(const storage::session_loader&) override {
@@ -27,7 +27,7 @@ class scripted_store final : public storage::session_store {
         changed_.wait(lock, [this] { return !held_; });
         if (failing_) return storage::error{storage::error_kind::unavailable, "disk full"};
         commits_.emplace_back();
-        for (const auto& op : operations) commits_.back().push_back(std::get<storage::delete_session>(op).number);
+        for (const auto& op : operations) commits_.back().push_back(number_of(op));
         changed_.notify_all();
         return storage::done{};
     }
@@ -49,6 +49,10 @@ class scripted_store final : public storage::session_store {
     }
 
   private:
+    static std::uint64_t number_of(const storage::session_operation& op) {
+        const auto* ended = std::get_if<storage::delete_session>(&op);
+        return ended != nullptr ? ended->number : 0;
+    }
     void set(bool& what, bool on) {
         const std::lock_guard lock(mutex_);
         what = on;
@@ -196,20 +200,148 @@ TEST_CASE("stopping while the store refuses ends, and writes nothing after what 
     CHECK(told.count() == 0);
 }
 
-TEST_CASE("the writer is behind while more waits than memory should hold") {
+namespace {
+
+/// Counts about as much as `mib` say.
+core::persist_batch large(std::uint64_t serial, std::size_t mib) {
+    core::persist_batch b;
+    b.serial = serial;
+    b.urgent = true;
+    const std::string payload(1 << 20, 'x');
+    for (std::size_t i = 0; i < mib; ++i) {
+        core::message_parts parts;
+        parts.topic = "a";
+        parts.payload = payload;
+        parts.id = i + 1;
+        core::persist::put_session op;
+        op.number = serial;
+        op.will = core::message::make(parts);
+        b.operations.emplace_back(std::move(op));
+    }
+    return b;
+}
+
+/// What on_refusing told, in order.
+class marks {
+  public:
+    void listen(state_writer& w) {
+        w.on_refusing([this](bool refuses) {
+            const std::lock_guard lock(mutex_);
+            told_.push_back(refuses);
+            changed_.notify_all();
+        });
+    }
+    void await(std::vector<bool> all) {
+        std::unique_lock lock(mutex_);
+        REQUIRE(changed_.wait_for(lock, std::chrono::seconds(30), [&] { return told_.size() >= all.size(); }));
+        CHECK(told_ == all);
+    }
+    bool none() {
+        const std::lock_guard lock(mutex_);
+        return told_.empty();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<bool> told_;
+};
+
+constexpr std::chrono::milliseconds for_ever = std::chrono::hours(1000);
+constexpr std::size_t mib = 1 << 20;
+constexpr std::size_t low_mib = state_writer::refused_above_bytes / mib;
+constexpr std::size_t high_mib = state_writer::waiting_bytes_high / mib;
+
+} // namespace
+
+TEST_CASE("behind a slow disk nobody is read from past the upper mark, and nothing is refused") {
     scripted_store store;
     answers told;
-    state_writer w(store);
+    marks refusals;
+    state_writer w(store, for_ever);
     told.listen(w);
+    refusals.listen(w);
     store.hold(true);
-    core::persist_batch large;
-    large.serial = 1;
-    large.urgent = true;
-    for (int i = 0; i < 300'000; ++i) large.operations.emplace_back(core::persist::delete_session{1});
+    w.submit(0, large(1, high_mib - 1));
     CHECK_FALSE(w.behind());
-    w.submit(0, std::move(large));
+    w.submit(0, large(2, 2));
     CHECK(w.behind());
+    CHECK(w.health().first);
     store.hold(false);
-    told.await(0, 1);
+    told.await(0, 2);
     CHECK_FALSE(w.behind());
+    CHECK(w.waiting_bytes() == 0);
+    CHECK(refusals.none());
+}
+
+TEST_CASE("past the lower mark a store that fails refuses, once told, until it writes again; nobody is held up") {
+    scripted_store store;
+    answers told;
+    marks refusals;
+    state_writer w(store, for_ever);
+    told.listen(w);
+    refusals.listen(w);
+    store.fail(true);
+    w.submit(0, large(1, low_mib - 1));
+    store.await_attempts(2);
+    CHECK(refusals.none());
+    w.submit(0, large(2, 2));
+    refusals.await({true});
+    CHECK(w.refusing());
+    CHECK(w.health().second == "disk full; what would have to be stored is refused");
+    w.submit(1, large(1, high_mib));
+    CHECK_FALSE(w.behind());
+    store.fail(false);
+    told.await(1, 1);
+    refusals.await({true, false});
+    CHECK_FALSE(w.refusing());
+    CHECK(w.health().first);
+}
+
+TEST_CASE("it refuses when the store begins to fail with much waiting already") {
+    scripted_store store;
+    marks refusals;
+    state_writer w(store, for_ever);
+    refusals.listen(w);
+    store.hold(true);
+    w.submit(0, large(1, low_mib + 1));
+    store.await_attempts(1);
+    CHECK(refusals.none());
+    store.fail(true);
+    store.hold(false);
+    refusals.await({true});
+    store.fail(false);
+    refusals.await({true, false});
+}
+
+TEST_CASE("a store that does not answer counts as one that fails") {
+    scripted_store store;
+    marks refusals;
+    state_writer w(store, std::chrono::milliseconds(0));
+    refusals.listen(w);
+    store.hold(true);
+    w.submit(0, batch(1, 1));
+    store.await_attempts(1);
+    CHECK(w.health().second.starts_with("the disk has not answered for"));
+    w.submit(0, large(2, low_mib + 1));
+    refusals.await({true});
+    store.hold(false);
+    refusals.await({true, false});
+}
+
+TEST_CASE("one message for many sessions counts once against the marks") {
+    scripted_store store;
+    state_writer w(store, for_ever);
+    store.hold(true);
+    core::message_parts parts;
+    const std::string payload(1 << 20, 'x');
+    parts.payload = payload;
+    const auto m = core::message::make(parts);
+    core::persist_batch b;
+    b.serial = 1;
+    for (std::uint64_t session = 1; session <= 100; ++session)
+        b.operations.emplace_back(core::persist::enqueue{session, 1, m, proto::qos::at_least_once, false, 0, {}, {}});
+    w.submit(0, std::move(b));
+    CHECK(w.waiting_bytes() < 2 * mib);
+    store.hold(false);
 }
