@@ -39,6 +39,12 @@ void add_other_options(CLI::App& command, serve_flags& f) {
     command
         .add_option("--data-dir", f.data_dir, "Where everything is kept (default " + config{}.data_dir.string() + ")")
         ->option_text("DIR");
+    command
+        .add_option("--database", f.database,
+                    "FOTA's data: sqlite, or postgresql://USER@HOST/DATABASE (default sqlite)")
+        ->option_text("URL");
+    command.add_option("--database-password-file", f.database_password_file, "Its first line is PostgreSQL's password")
+        ->option_text("FILE");
     command.add_option("--shards", f.shards, "Threads for MQTT; 0: one per core")
         ->option_text("N")
         ->check(CLI::Range(0, 256));

@@ -3,16 +3,15 @@
 #include <stdexcept>
 
 #include "broker/app/commands.hpp"
-#include "broker/app/config.hpp"
 #include "broker/app/json_text.hpp"
+#include "broker/app/store_flags.hpp"
 #include "http/tokens.hpp"
-#include "storage/open.hpp"
 
 namespace fb::app {
 namespace {
 
 struct options {
-    std::filesystem::path data_dir = config{}.data_dir;
+    store_flags store;
     std::string name;
     std::string role = "viewer";
     int valid_days = 0; // 0: for ever
@@ -28,14 +27,6 @@ template <class T>
 T value_of(storage::result<T> r) {
     if (!r) throw std::runtime_error(r.err().text);
     return std::move(*r);
-}
-
-std::unique_ptr<storage::fota_store> open_store(const options& o) {
-    if (!std::filesystem::is_directory(o.data_dir)) {
-        throw std::runtime_error(o.data_dir.string() +
-                                 " is not a directory: --data-dir names the broker's data directory");
-    }
-    return value_of(storage::open_sqlite_fota_store(o.data_dir / "fota.db"));
 }
 
 void apply(storage::fota_store& store, storage::fota_operation operation, const std::string& on_conflict) {
@@ -60,7 +51,7 @@ json_row row_of(const storage::api_token& t) {
 }
 
 int create(const options& o) {
-    const auto store = open_store(o);
+    const auto store = open_store(o.store);
     std::optional<storage::timestamp> expires;
     if (o.valid_days > 0) expires = now() + std::chrono::days(o.valid_days);
     const auto token = http::make_token(o.name, http::parse_role(o.role).value(), now(), expires);
@@ -78,7 +69,7 @@ int create(const options& o) {
 }
 
 int list(const options& o) {
-    const auto store = open_store(o);
+    const auto store = open_store(o.store);
     const auto tokens = value_of(value_of(store->open_reader())->list_tokens());
     if (o.json) {
         std::vector<json_row> rows;
@@ -97,7 +88,7 @@ int list(const options& o) {
 }
 
 int revoke(const options& o) {
-    const auto store = open_store(o);
+    const auto store = open_store(o.store);
     for (const auto& t : value_of(value_of(store->open_reader())->list_tokens())) {
         if (t.revoked_at || (t.name != o.name && to_string(t.id) != o.name)) continue;
         apply(*store, storage::revoke_token{t.id, now()}, "the token changed at the same moment: try again");
@@ -110,8 +101,7 @@ int revoke(const options& o) {
 CLI::App& add(CLI::App& token, const char* name, const char* description, const shared_options& o, action& chosen,
               int (*run)(const options&)) {
     auto* command = token.add_subcommand(name, description);
-    command->add_option("--data-dir", o->data_dir, "The broker's data directory (default " + o->data_dir.string() + ")")
-        ->option_text("DIR");
+    add_store_options(*command, o->store);
     command->callback([o, run, &chosen] { chosen = [o, run] { return run(*o); }; });
     return *command;
 }

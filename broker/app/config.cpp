@@ -5,6 +5,7 @@
 #include <array>
 
 #include "broker/app/config_keys.hpp"
+#include "storage/postgres/open.hpp"
 
 namespace fb::app {
 namespace {
@@ -80,6 +81,16 @@ void check_listener(const http_listener& l, std::vector<std::string>& faults) {
                      "set plain_beyond_loopback = true");
 }
 
+void check_database(const database_config& c, std::vector<std::string>& faults) {
+    if (!c.sqlite()) {
+        if (const auto fault = storage::postgres::fault_of_url(c.url); !fault.empty())
+            faults.push_back("database.url: " + fault + ". Or it is \"sqlite\"");
+        if (c.schema.empty()) faults.push_back("database.schema: must be the name of a schema, \"public\" mostly");
+    } else if (!c.password_file.empty()) {
+        faults.push_back("database.password_file: is for PostgreSQL, and database.url is \"sqlite\"");
+    }
+}
+
 } // namespace
 
 config load_config(const std::filesystem::path& file) {
@@ -98,6 +109,7 @@ std::vector<std::string> contradictions(const config& c) {
         check_options(l, faults);
     }
     for (const auto& l : c.http.listeners) check_listener(l, faults);
+    check_database(c.database, faults);
     const auto& base = c.http.public_url;
     if (!base.empty() && ((!base.starts_with("https://") && !base.starts_with("http://")) || base.ends_with('/'))) {
         faults.push_back("http.public_url: must be \"https://host[:port]\" without a slash at the end, not \"" + base +

@@ -4,6 +4,7 @@
 // explains each); their ranges stand in config_keys.cpp. Relative certificate paths are looked up in data_dir.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -91,6 +92,18 @@ struct state_config {
     std::uint64_t log_bytes = 64 << 20; // of the redo log in front of state.db
 };
 
+/// Where FOTA's data are: devices, firmwares, updates, results, tokens.
+struct database_config {
+    std::string url = "sqlite"; // fota.db in data_dir; or postgresql://..., without a password
+    std::filesystem::path password_file;
+    std::string schema = "public";
+    std::chrono::seconds connect_timeout{5};
+    std::chrono::seconds statement_timeout{10};
+    std::chrono::seconds start_wait{60};
+
+    bool sqlite() const { return url == "sqlite"; }
+};
+
 struct disk_config {
     std::uint64_t write_budget_bytes_per_day = 0; // 0: none
 };
@@ -103,6 +116,7 @@ struct config {
     durability_class durability = durability_class::automatic;
     std::vector<topic_rule> topics;
     state_config state;
+    database_config database;
     disk_config disk;
     auth_config auth;
     mqtt_config mqtt;

@@ -49,6 +49,15 @@ fields fields_of(topic_rule& c) {
 
 fields fields_of(state_config& c) { return {number("log_bytes", c.log_bytes, 4 * mib, 16 * gib)}; }
 
+fields fields_of(database_config& c) {
+    return {text("url", c.url),
+            path_text("password_file", c.password_file, true),
+            text("schema", c.schema),
+            duration("connect_timeout_s", c.connect_timeout, 1, 300),
+            duration("statement_timeout_s", c.statement_timeout, 1, 3600),
+            duration("start_wait_s", c.start_wait, 0, day_s)};
+}
+
 fields fields_of(disk_config& c) {
     return {number("write_budget_bytes_per_day", c.write_budget_bytes_per_day, 0, 1024 * gib)};
 }
@@ -150,6 +159,7 @@ fields fields_of(config& c) {
             tables<mqtt_listener>("listener", c.listeners, [](mqtt_listener& l) { return fields_of(l); }),
             tables<topic_rule>("topic", c.topics, [](topic_rule& r) { return fields_of(r); }),
             table("state", fields_of(c.state)),
+            table("database", fields_of(c.database)),
             table("disk", fields_of(c.disk)),
             table("auth", fields_of(c.auth)),
             table("mqtt", fields_of(c.mqtt)),

@@ -20,7 +20,6 @@ class data_directory {
     const std::filesystem::path& path() const noexcept { return path_; }
     std::filesystem::path state_db() const { return path_ / "state.db"; }
     std::filesystem::path redo_log() const { return path_ / "redo"; }
-    std::filesystem::path fota_db() const { return path_ / "fota.db"; }
     std::filesystem::path blobs() const { return path_ / "blobs"; }
     std::filesystem::path admin_token() const { return path_ / "admin.token"; }
 

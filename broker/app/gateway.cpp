@@ -7,6 +7,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "broker/app/open_database.hpp"
 #include "broker/app/open_state.hpp"
 #include "broker/app/state_metrics.hpp"
 #include "broker/app/state_records.hpp"
@@ -93,7 +94,7 @@ gateway::~gateway() {
 }
 
 void gateway::open_stores() {
-    fota_store_ = value_or_throw(storage::open_sqlite_fota_store(data_.fota_db()));
+    fota_store_ = await_database(config_);
     data_.ensure_admin_token(*fota_store_);
     session_store_ = open_state(data_, config_.state);
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
@@ -253,6 +254,7 @@ std::vector<std::string> gateway::description() const {
         for (const std::string& url : http_->urls()) lines.push_back("  http   " + url + "/api/v1");
     }
     lines.push_back("  data   " + std::filesystem::absolute(data_.path()).string());
+    if (!config_.database.sqlite()) lines.push_back("  fota   " + config_.database.url);
     lines.push_back("  token  " + std::filesystem::absolute(data_.admin_token()).string() +
                     "  (admin; keep it secret)");
     return lines;

@@ -54,6 +54,9 @@ config make_config(const serve_flags& flags) {
     if (flags.identity == device_identity::client_id) c.fota.auto_register_without_certificate = true;
     if (flags.password_file) c.auth.password_file = std::filesystem::absolute(*flags.password_file);
     if (flags.data_dir) c.data_dir = *flags.data_dir;
+    if (flags.database) c.database.url = *flags.database;
+    if (flags.database_password_file)
+        c.database.password_file = std::filesystem::absolute(*flags.database_password_file);
     if (flags.shards) c.shards = *flags.shards;
     if (flags.durability) c.durability = *flags.durability;
     if (flags.level) c.log.level = *flags.level;

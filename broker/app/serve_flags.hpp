@@ -15,6 +15,8 @@ struct serve_flags {
     std::vector<std::string> listen; // with any, the MQTT listeners are exactly these
     std::vector<std::string> http;   // with any, the HTTP listeners are exactly these
     std::optional<std::filesystem::path> data_dir;
+    std::optional<std::string> database;
+    std::optional<std::filesystem::path> database_password_file;
     bool allow_anonymous = false;
     std::optional<std::filesystem::path> cert, key, client_ca; // of every listener
     std::optional<std::filesystem::path> password_file;

@@ -256,3 +256,17 @@ TEST_CASE("endpoints") {
     CHECK(endpoint{"wss", "h", 1}.tls());
     CHECK_FALSE(endpoint{"ws", "h", 1}.tls());
 }
+
+TEST_CASE("a database is SQLite or a PostgreSQL URL without a password, which no message repeats") {
+    const auto database = [](const std::string& keys) { return fault_of("[database]\n" + keys); };
+    CHECK(database("url = \"postgresql://fb@db/fleet?sslmode=verify-full\"\npassword_file = \"secret\"") == "");
+    CHECK(database("url = \"sqlite\"") == "");
+    for (const char* url :
+         {"postgresql://fb:s3cret@db/fleet", "postgresql://db/fleet?password=s3cret", "mysql://s3cret"}) {
+        const auto fault = database(std::string("url = \"") + url + "\"");
+        CHECK(fault.starts_with("test.toml: database.url: "));
+        CHECK(fault.find("s3cret") == std::string::npos);
+    }
+    CHECK(database("password_file = \"secret\"").find("is for PostgreSQL") != std::string::npos);
+    CHECK(database("url = \"postgresql://db/fleet\"\nschema = \"\"").find("database.schema") != std::string::npos);
+}

@@ -1,0 +1,72 @@
+#include "broker/app/open_database.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <spdlog/spdlog.h>
+#include <stdexcept>
+#include <thread>
+
+#include "certs/identity.hpp"
+#include "storage/open.hpp"
+
+namespace fb::app {
+namespace {
+
+constexpr std::chrono::milliseconds look_again{500};
+constexpr std::size_t password_bytes_max = 1024;
+
+std::string password_in(const std::filesystem::path& file) {
+    if (certs::readable_by_others(file)) {
+        spdlog::warn("{}: others on this machine can read this password; chmod 600 it", file.string());
+    }
+    std::ifstream in(file);
+    std::string line;
+    if (!std::getline(in, line)) throw std::runtime_error(file.string() + ": the database's password cannot be read");
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty() || line.size() > password_bytes_max)
+        throw std::runtime_error(file.string() + ": the first line must be the database's password");
+    return line;
+}
+
+/// SIGTERM and SIGINT are blocked until the start is done (serve.cpp).
+bool asked_to_stop() {
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
+} // namespace
+
+storage::postgres::settings postgres_settings_of(const config& c) {
+    storage::postgres::settings out;
+    out.url = c.database.url;
+    out.schema = c.database.schema;
+    out.connect_timeout = c.database.connect_timeout;
+    out.statement_timeout = c.database.statement_timeout;
+    if (!c.database.password_file.empty()) out.password = password_in(resolve(c, c.database.password_file));
+    return out;
+}
+
+storage::result<std::unique_ptr<storage::fota_store>> open_database(const config& c) {
+    if (c.database.sqlite()) return storage::open_sqlite_fota_store(c.data_dir / "fota.db");
+    return storage::postgres::open_fota_store(postgres_settings_of(c));
+}
+
+std::unique_ptr<storage::fota_store> await_database(const config& c) {
+    const auto end = std::chrono::steady_clock::now() + c.database.start_wait;
+    for (bool told = false;; told = true) {
+        auto opened = open_database(c);
+        if (opened) return std::move(*opened);
+        // fota.db is a file: what is wrong with it now will be wrong in a minute.
+        const bool hopeless = c.database.sqlite() || !opened.err().retryable();
+        if (hopeless || std::chrono::steady_clock::now() >= end) throw std::runtime_error(opened.err().text);
+        if (asked_to_stop()) throw std::runtime_error("stopped before the database could be reached");
+        if (!told)
+            spdlog::warn("database: {}; waiting for it, at most {} s", opened.err().text,
+                         c.database.start_wait.count());
+        std::this_thread::sleep_for(look_again);
+    }
+}
+
+} // namespace fb::app

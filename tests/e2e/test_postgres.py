@@ -1,0 +1,148 @@
+"""FOTA's data in PostgreSQL, against a real server: a whole update; a server that stops in the middle of one, while
+everything else goes on; starts without a database, without rights, with a password."""
+
+import json
+import os
+import subprocess
+
+from support.broker import PATIENCE_S, eventually
+from support.case import Case, main
+from support.device import Device
+from support.postgres import Postgres
+
+IMAGE = os.urandom(50_000)
+
+
+class OnPostgres(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Postgres().start()
+        cls.addClassCleanup(cls.server.remove)
+
+    def setUp(self):
+        super().setUp()
+        self.schema = "test_" + self._testMethodName[-40:]
+
+    def broker_on(self, **options):
+        return self.new_broker(tls=True, http=True, extra=self.server.config(schema=self.schema), **options)
+
+    def one(self, query):
+        rows = self.server.sql(f"SET search_path = {self.schema}; {query}")
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0]
+
+    def fotabroker(self, *arguments, **environment):
+        return subprocess.run([os.environ["FB_BROKER"], *arguments], capture_output=True, text=True, timeout=PATIENCE_S,
+                              env={**os.environ, **environment})
+
+    def offered(self, device, api):
+        device.status()
+        (update,) = api.trigger(api.uploaded(IMAGE)["id"], device.id)
+        command = device.command()
+        self.assertEqual(command["update_id"], update["id"])
+        return command
+
+    def test_a_whole_update(self):
+        b = self.broker_on().start()
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        d.take_update(self.offered(d, self.rest(b)))
+        self.assertEqual(self.one("SELECT state, attempt, sent_at IS NOT NULL FROM updates"), ("succeeded", "1", "t"))
+        self.assertEqual(self.one("SELECT status, firmware_version FROM update_results"), ("success", "1.1.0"))
+        self.assertEqual(self.one("SELECT firmware_version, online FROM devices"), ("1.1.0", "t"))
+        self.assertFalse(os.path.exists(b.path("fota.db")))
+
+    def test_a_server_that_stops_in_the_middle_of_an_update(self):
+        b = self.broker_on().start()
+        api = self.rest(b)
+        d = Device(b, "dev1")
+        command = self.offered(d, api)
+        d.progress(command, "accepted")
+        watcher = self.paho(b)
+        watcher.subscribe("telemetry", "end")
+
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        report = json.dumps({"status": "success", "version": "1.1.0", "update_id": command["update_id"], "attempt": 1})
+        told = d.paho.client.publish(d.topic("update/result"), report, 1)
+        self.paho(b).publish("telemetry", "goes on", qos=1)
+        self.assertEqual(watcher.receive("telemetry").payload, b"goes on")
+        d.paho.disconnects.get(timeout=PATIENCE_S)
+        self.assertFalse(told.is_published())
+        eventually(lambda: api.get("/readyz").status == 503, "/readyz tells")
+        self.assertEqual(api.get("/api/v1/updates").status, 503)
+
+        self.server.start()
+        eventually(lambda: api.get("/readyz").status == 200, "/readyz is well again")
+        again = Device(b, "dev1")
+        self.addCleanup(again.close)
+        again.take_update(again.command() if self.state(api, command) == "offered" else command)
+        self.assertEqual(self.state(api, command), "succeeded")
+        self.assertEqual(self.one("SELECT count(*) FROM update_results"), ("1",))
+
+    def state(self, api, command):
+        return api.update(command["update_id"])["state"]
+
+    def test_a_restart_of_the_broker_goes_on_with_what_is_stored(self):
+        b = self.broker_on().start()
+        d = Device(b, "dev1")
+        command = self.offered(d, self.rest(b))
+        d.progress(command, "installing")
+        b.kill()
+        b.start()
+        again = Device(b, "dev1", version="1.1.0")
+        self.addCleanup(again.close)
+        again.status()
+        self.assertEqual(self.state(self.rest(b), command), "succeeded")
+
+    def test_a_start_without_a_database_waits_and_then_fails_with_the_reason(self):
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        b = self.new_broker(extra=self.server.config(schema=self.schema, start_wait_s=1)).spawn()
+        self.assertEqual(b.wait(), 1)
+        self.assertIn(self.server.directory, b.log())
+        self.assertIn("waiting for it, at most 1 s", b.log())
+
+        waiting = self.broker_on().spawn()
+        eventually(lambda: "waiting for it" in waiting.log(), "it waits")
+        self.server.start()
+        eventually(lambda: "ready\n" in waiting.log(), "it starts when the database does")
+
+    def test_what_waiting_does_not_cure_fails_at_once(self):
+        for change, words in ((("/postgres?", "/nowhere?"), 'database "nowhere" does not exist'),
+                              (("fotabroker@", "nobody@"), 'role "nobody" does not exist')):
+            with self.subTest(words):
+                b = self.new_broker(extra=self.server.config().replace(*change)).spawn()
+                self.assertEqual(b.wait(), 1)
+                self.assertIn(words, b.log())
+                self.assertNotIn("waiting", b.log())
+
+    def test_a_password_from_a_file_or_the_environment_is_never_told(self):
+        self.server.sql("CREATE ROLE with_password LOGIN SUPERUSER PASSWORD 'open-sesame'")
+        config = self.server.config(schema=self.schema, password_file="secret").replace("fotabroker@", "with_password@")
+        b = self.new_broker(extra=config)
+        os.makedirs(b.data)
+        with open(b.path("secret"), "w") as file:
+            file.write("wrong-sesame\n")
+        b.spawn()
+        self.assertEqual(b.wait(), 1)
+        self.assertIn("password authentication failed", b.log())
+        with open(b.path("secret"), "w") as file:
+            file.write("open-sesame\n")
+        b.start()
+        self.assertEqual(b.stop(), 0)
+        self.assertIn("others on this machine can read this password", b.log())
+        self.assertNotIn("sesame", b.log())
+
+        url = self.server.url("with_password")
+        listed = self.fotabroker("token", "list", "--database", url, PGPASSWORD="open-sesame",
+                                 PGOPTIONS=f"-c search_path={self.schema}")
+        self.assertEqual((listed.returncode, listed.stderr), (0, ""))
+        refused = self.fotabroker("token", "list", "--database", url.replace("with_password", "with_password:open-sesame"))
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("holds a password", refused.stderr)
+        self.assertNotIn("sesame", refused.stderr)
+
+
+if __name__ == "__main__":
+    main()
