@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "storage/aside.hpp"
+#include "storage/disk_trouble.hpp"
 
 namespace fb::storage::redo {
 
@@ -17,7 +18,7 @@ constexpr std::size_t zeros_bytes = 1 << 20;
 
 error failed(const char* doing, const std::filesystem::path& path, int code = errno) {
     return {error_kind::unavailable,
-            std::string("cannot ") + doing + " " + path.string() + ": " + std::generic_category().message(code)};
+            std::string("cannot ") + doing + " " + path.string() + ": " + words_of_disk_error(code)};
 }
 
 status sync_folder(const std::filesystem::path& folder) {

@@ -4,8 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
+
+#include "storage/disk_trouble.hpp"
 
 namespace fb::storage::sqlite {
 
@@ -46,12 +47,32 @@ const char* advice(error_kind kind) noexcept {
     }
 }
 
+/// Of the file that failed. SQLite has it for statements, but not when it is the commit that fails.
+int last_errno(sqlite3* handle) noexcept {
+    int code = sqlite3_system_errno(handle);
+    sqlite3_file* log = nullptr;
+    sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (code == 0 && log != nullptr && log->pMethods != nullptr)
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &code);
+    if (code == 0) sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &code);
+    return code;
+}
+
+/// Where SQLite's words leave open what is wrong with the disk; 0: nothing, or nobody knows.
+int disk_error_of(sqlite3* handle, int code) noexcept {
+    switch (code & 0xff) {
+    case SQLITE_FULL: return ENOSPC;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: return handle != nullptr ? last_errno(handle) : 0;
+    default: return 0;
+    }
+}
+
 status create_private(const std::filesystem::path& file) {
     // SQLite gives its -wal and -shm files the permissions of the main file.
     const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 && errno != EACCES && errno != EROFS) {
-        return error{error_kind::unavailable,
-                     "cannot create " + file.string() + ": " + std::generic_category().message(errno)};
+        return error{error_kind::unavailable, "cannot create " + file.string() + ": " + words_of_disk_error(errno)};
     }
     if (fd >= 0) ::close(fd);
     return done{}; // what may not be written may still be read: SQLite tells
@@ -63,7 +84,10 @@ error connection::last_error(int code) const {
     const int extended = handle_ != nullptr ? sqlite3_extended_errcode(handle_) : code;
     const error_kind kind = kind_of((extended & 0xff) == (code & 0xff) ? extended : code);
     std::string text = file_.string() + ": " + (handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code));
-    if (const char* what_to_do = advice(kind)) text += std::string(" (") + what_to_do + ")";
+    if (const int disk = disk_error_of(handle_, code); disk != 0)
+        text += ": " + words_of_disk_error(disk);
+    else if (const char* what_to_do = advice(kind))
+        text += std::string(" (") + what_to_do + ")";
     return {kind, std::move(text)};
 }
 

@@ -179,6 +179,8 @@ TEST_CASE("when the disk ends every outcome of the batch is unavailable and noth
             CHECK(outcome.err().kind == error_kind::unavailable);
             CHECK(outcome.err().retryable());
         }
+        CHECK(store->apply(ops)[0].err().text ==
+              (dir / "fota.db").string() + ": disk I/O error: File too large (raise the limit on the size of files)");
         enqueue large;
         large.message.id = 1;
         const std::string payload(1'000'000, 'x');
