@@ -1,6 +1,9 @@
 #include "broker/app/state_records.hpp"
 
+#include <algorithm>
 #include <memory>
+
+#include "broker/core/wall_time.hpp"
 
 namespace fb::app {
 namespace {
@@ -12,12 +15,19 @@ std::shared_ptr<const void> keep(const message_ptr& m) {
     return {m.get(), [m](const void*) {}};
 }
 
+/// Without a credible clock it is what is left, which begins anew at the next start: a message must not be found to
+/// have expired decades ago as soon as the clock is right.
 storage::unix_ms on_disk(std::int64_t mono_ms, const instant& now) {
-    return mono_ms == never ? 0 : now.unix_ms + (mono_ms - now.mono_ms);
+    if (mono_ms == never) return 0;
+    const std::int64_t left_ms = mono_ms - now.mono_ms;
+    if (now.unix_ms >= earliest_credible_unix_ms) return now.unix_ms + left_ms;
+    return std::clamp<std::int64_t>(left_ms, 1, earliest_credible_unix_ms - 1);
 }
 
 std::int64_t in_memory(storage::unix_ms unix_ms, const instant& now) {
-    return unix_ms == 0 ? never : now.mono_ms + (unix_ms - now.unix_ms);
+    if (unix_ms == 0) return never;
+    const bool is_what_was_left = unix_ms < earliest_credible_unix_ms;
+    return now.mono_ms + (is_what_was_left ? unix_ms : unix_ms - now.unix_ms);
 }
 
 storage::message_record record_of(const message_ptr& m, storage::unix_ms expires_at) {

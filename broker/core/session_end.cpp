@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker/core/engine.hpp"
+#include "broker/core/wall_time.hpp"
 #include "proto/rule.hpp"
 
 namespace fb::core {
@@ -10,8 +11,6 @@ namespace {
 std::int64_t after_seconds(std::int64_t mono_ms, std::uint32_t seconds) {
     return seconds == proto::session_never_expires ? never : mono_ms + seconds * 1000ll;
 }
-
-constexpr std::int64_t earliest_credible_unix_ms = 1'704'067'200'000; // 2024-01-01
 
 } // namespace
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import struct
-import threading
+import time
 
 from support import pki, raw
 from support.broker import PATIENCE_S, SANITIZER_BYTES, eventually
@@ -443,6 +443,17 @@ class Clock(FaultCase):
         self.b.kill()
         self.faults.clock(-self.HOURS)
         self.b.start(**self.faults.start_options())
+        self.publish("publisher", b"end")
+        self.assertEqual(self.queued(b"end"), [b"ten minutes", b"end"])
+
+    def test_what_was_stored_while_the_clock_was_in_1970_is_there_when_it_is_right(self):
+        self.b = self.new_broker(extra=SOON)
+        self.faults = Faults(self.b)
+        self.faults.clock(3600 - int(time.time()))
+        self.b.start(**self.faults.start_options())
+        self.sleeper("strict/#")
+        self.publish("publisher", b"ten minutes", props=self.TEN_MINUTES)
+        self.again()
         self.publish("publisher", b"end")
         self.assertEqual(self.queued(b"end"), [b"ten minutes", b"end"])
 

@@ -9,8 +9,8 @@ using namespace fb::core;
 
 namespace {
 
-const instant written_at{5'000, 1'700'000'000'000};
-const instant read_at{900, 1'700'000'060'000}; // after a restart, a minute later
+const instant written_at{5'000, 1'800'000'000'000};
+const instant read_at{900, 1'800'000'060'000}; // after a restart, a minute later
 
 struct everything {
     std::vector<storage::session_record> sessions;
@@ -22,9 +22,9 @@ struct everything {
 
 class kept {
   public:
-    void apply(const std::vector<persist_operation>& operations) {
+    void apply(const std::vector<persist_operation>& operations, const instant& now = written_at) {
         std::vector<storage::session_operation> out;
-        for (const auto& op : operations) out.push_back(app::to_storage(op, written_at));
+        for (const auto& op : operations) out.push_back(app::to_storage(op, now));
         REQUIRE(store_->apply(out));
     }
     everything load() {
@@ -60,7 +60,7 @@ message_ptr a_message(std::int64_t expires_mono_ms = never, std::uint64_t id = 5
 }
 
 persist::put_session a_session() {
-    return {3, "dev-1", "certificate:dev-1", proto::version::v5, 600, 1'699'999'999'000, a_message(30'000, 4), 12};
+    return {3, "dev-1", "certificate:dev-1", proto::version::v5, 600, 1'799'999'999'000, a_message(30'000, 4), 12};
 }
 
 } // namespace
@@ -76,7 +76,7 @@ TEST_CASE("a session comes back with its owner, its end and its will, whose expi
     CHECK(s.identity == "certificate:dev-1");
     CHECK(s.protocol == proto::version::v5);
     CHECK(s.expiry_s == 600);
-    CHECK(s.ended_unix_ms == 1'699'999'999'000);
+    CHECK(s.ended_unix_ms == 1'799'999'999'000);
     REQUIRE(s.will);
     CHECK(s.will->payload() == "hello");
     CHECK(s.will->expires_mono_ms() == 30'000);
@@ -185,4 +185,19 @@ TEST_CASE("a deleted session leaves nothing") {
     CHECK(e.subscriptions.empty());
     CHECK(e.queue.empty());
     CHECK(e.received.empty());
+}
+
+TEST_CASE("what was stored while the clock was in 1970 has what was left of its time after the next start") {
+    const instant in_1970{5'000, 60'000};
+    kept store;
+    const auto once = proto::qos::at_least_once;
+    store.apply({a_session(), persist::enqueue{3, 1, a_message(in_1970.mono_ms + 600'000, 5), once},
+                 persist::enqueue{3, 2, a_message(in_1970.mono_ms - 1, 6), once},
+                 persist::enqueue{3, 3, a_message(never, 7), once}},
+                in_1970);
+    const everything e = store.load();
+    REQUIRE(e.queue.size() == 3);
+    CHECK(e.queue[0].message->expires_mono_ms() == read_at.mono_ms + 600'000);
+    CHECK(e.queue[1].message->expired(read_at.mono_ms + 1));
+    CHECK(e.queue[2].message->expires_mono_ms() == never);
 }
