@@ -1,7 +1,5 @@
 #include "bench/fleet/connect_run.hpp"
 
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <stdexcept>
 
@@ -74,23 +72,9 @@ void connect_run::on_lost(load_peer& peer, const std::string& why) {
 
 idle_run::idle_run(idle_options options)
     : options_(std::move(options))
-    , broker_(options_.broker_pid) {
-    constexpr std::uint32_t connections_per_address = 20'000; // fewer than the ephemeral ports of one address
+    , broker_(options_.broker_pid)
+    , sources_(options_.peer.broker, options_.connections) {
     options_.peer.keep_alive_s = options_.keep_alive_s;
-    const auto& broker = options_.peer.broker;
-    sockaddr_in local{};
-    if (broker.storage.ss_family == AF_INET) {
-        const auto& to = reinterpret_cast<const sockaddr_in&>(broker.storage);
-        if (ntohl(to.sin_addr.s_addr) >> 24 == 127) {
-            for (std::uint32_t i = 0; i <= options_.connections / connections_per_address; ++i) {
-                local.sin_family = AF_INET;
-                local.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i);
-                auto& source = sources_.emplace_back();
-                reinterpret_cast<sockaddr_in&>(source.storage) = local;
-                source.size = sizeof local;
-            }
-        }
-    }
     peers_ = make_peers(loop_, options_.peer, options_.connections, *this);
 }
 
@@ -110,10 +94,8 @@ idle_report idle_run::run(const volatile int* interrupted) {
 
 void idle_run::open_more() {
     constexpr std::uint32_t connects_at_once = 50;
-    while (opened_ < goal_ && opened_ - ready_ < connects_at_once) {
-        const auto* from = sources_.empty() ? nullptr : &sources_[opened_ % sources_.size()];
-        peers_[opened_++]->open(from);
-    }
+    for (; opened_ < goal_ && opened_ - ready_ < connects_at_once; ++opened_)
+        peers_[opened_]->open(sources_.of(opened_));
 }
 
 void idle_run::on_ready(load_peer&) {

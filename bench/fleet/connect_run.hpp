@@ -9,6 +9,7 @@
 
 #include "bench/fleet/load_peer.hpp"
 #include "bench/fleet/process_meter.hpp"
+#include "bench/fleet/source_addresses.hpp"
 
 namespace fb::fleet {
 
@@ -97,8 +98,8 @@ class idle_run final : peer_events {
 
     idle_options options_;
     process_meter broker_;
+    source_addresses sources_;
     loop loop_;
-    std::vector<socket_address> sources_; // local addresses to connect from, one per port range; may be empty
     std::vector<std::unique_ptr<load_peer>> peers_;
     std::uint32_t goal_ = 0;
     std::uint32_t opened_ = 0;

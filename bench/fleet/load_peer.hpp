@@ -48,6 +48,8 @@ class load_peer final : stream_events {
     /// DISCONNECT and close.
     void close();
     void ping();
+    /// For those who read slowly.
+    stream& connection() { return stream_; }
     bool resumed() const { return stream_.resumed(); }
     void keep_session_in(ssl_session_ptr* place) { options_.tls.session = place; }
 

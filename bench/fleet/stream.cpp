@@ -49,6 +49,12 @@ void stream::open(const socket_address& to, const tls_choice& tls, const socket_
     if (fd_ < 0) return fail_later(std::string("socket: ") + std::strerror(errno));
     const int on = 1;
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (small_kernel_buffers_) {
+        const int receive_bytes = 4096;
+        const int segment_bytes = 536; // the sender's buffer grows with the size of a segment
+        setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+        setsockopt(fd_, IPPROTO_TCP, TCP_MAXSEG, &segment_bytes, sizeof segment_bytes);
+    }
     if (from != nullptr) {
         setsockopt(fd_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
         if (bind(fd_, reinterpret_cast<const sockaddr*>(&from->storage), from->size) != 0)

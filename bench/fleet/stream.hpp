@@ -68,6 +68,10 @@ class stream final : loop::watcher {
     /// The most one read takes: small for a reader that must not be given a burst.
     void set_read_bytes_max(std::size_t bytes) { read_bytes_max_ = bytes; }
 
+    /// From the next open() on the kernel keeps little for this end, and the peer's kernel little on its way here: what
+    /// is not read soon waits at the peer.
+    void keep_kernel_buffers_small() { small_kernel_buffers_ = true; }
+
     bool is_open() const { return phase_ == phase::open; }
     bool is_closed() const { return phase_ == phase::closed; }
     /// Whether the last handshake resumed a session.
@@ -107,6 +111,7 @@ class stream final : loop::watcher {
     bool flush_wanted_ = false;
     bool blocked_ = false; // the kernel took less than everything: wait for EPOLLOUT
     bool paused_ = false;
+    bool small_kernel_buffers_ = false;
     std::size_t read_bytes_max_ = loop::scratch_bytes;
     loop::timer_id failing_ = 0;
     ssl_ptr ssl_;

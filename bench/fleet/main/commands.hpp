@@ -14,5 +14,6 @@ void add_connect_command(CLI::App& app, int& exit_code);
 void add_idle_command(CLI::App& app, int& exit_code);
 void add_retained_command(CLI::App& app, int& exit_code);
 void add_offline_command(CLI::App& app, int& exit_code);
+void add_crowd_command(CLI::App& app, int& exit_code);
 
 } // namespace fb::fleet

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
     fb::fleet::add_idle_command(app, exit_code);
     fb::fleet::add_retained_command(app, exit_code);
     fb::fleet::add_offline_command(app, exit_code);
+    fb::fleet::add_crowd_command(app, exit_code);
     fb::fleet::raise_file_limit();
     try {
         app.parse(argc, argv);
