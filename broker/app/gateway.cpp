@@ -1,6 +1,7 @@
 #include "broker/app/gateway.hpp"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
 #include <spdlog/spdlog.h>
 #include <stdexcept>
@@ -168,7 +169,8 @@ void gateway::make_broker() {
 void gateway::load_state() {
     const core::instant now = net::time_now();
     std::map<std::uint64_t, core::restored_session> sessions;
-    std::map<std::uint64_t, core::message_ptr> messages; // queued in several sessions, one in memory
+    // Queued in several sessions, one in memory. Its numbers come session by session, so from all over the container.
+    boost::unordered_flat_map<std::uint64_t, core::message_ptr> messages;
     std::size_t queued = 0;
     std::size_t retained = 0;
     storage::session_loader loader;

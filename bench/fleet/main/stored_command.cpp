@@ -12,6 +12,7 @@ namespace fb::fleet {
 namespace {
 
 void print_phase(const char* what, const phase& p) {
+    if (p.messages() == 0) return; // the other part of the run
     std::printf("%llu %s in %.2f s: %.0f/s; %.0f per broker-CPU-second (%.2f s used)\n",
                 static_cast<unsigned long long>(p.messages()), what, p.seconds(), p.per_second(),
                 p.per_broker_cpu_second(), p.broker_cpu_s());
