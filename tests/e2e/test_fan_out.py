@@ -41,7 +41,7 @@ OF_THE_PROCESS = 32 << 20  # caches, the messages themselves, what the allocator
 
 # A publisher that does not wait: more than the kernel keeps for a connection, and more than MEMORY_GROWTH_MAX.
 FLOOD, FLOOD_PAYLOAD = 3000, 16384
-MEMORY_GROWTH_MAX = 16 << 20
+MEMORY_GROWTH_MAX = 8 << 20
 
 
 class FanOut(Case):
