@@ -78,6 +78,35 @@ template <class Row>
 requires std::is_same_v<std::remove_const_t<Row>, idempotency_record>
 auto fields(Row& r) { return std::tie(r.key, r.request_hash, r.status, r.body, r.created_at); }
 
+/// What a column holds, whatever the engine calls it.
+enum class column_type { text, uuid, time, boolean, integer, bigint };
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+template <class T>
+constexpr column_type column_type_of() {
+    if constexpr (is_optional<T>) {
+        return column_type_of<typename T::value_type>();
+    } else if constexpr (std::is_same_v<T, timestamp>) {
+        return column_type::time;
+    } else if constexpr (std::is_same_v<T, bool>) {
+        return column_type::boolean;
+    } else if constexpr (std::is_integral_v<T>) {
+        return sizeof(T) > 4 ? column_type::bigint : column_type::integer;
+    } else if constexpr (requires(T id) { id.bytes; }) {
+        return column_type::uuid;
+    } else {
+        return column_type::text;
+    }
+}
+template <class... Members>
+std::vector<column_type> column_types(const std::tuple<Members&...>&) {
+    return {column_type_of<std::remove_const_t<Members>>()...};
+}
+
 /// Reads the columns of the query's present row into the members.
 template <class Query, class Row>
 void read_row(Query& q, Row& out) {

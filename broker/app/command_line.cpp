@@ -48,6 +48,7 @@ int run_command_line(int argc, char** argv) {
     add_cert_command(root, chosen);
     add_passwd_command(root, chosen);
     add_token_command(root, chosen);
+    add_db_command(root, chosen);
     add_version_command(root, chosen);
 
     try {

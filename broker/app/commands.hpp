@@ -14,6 +14,7 @@ void add_serve_command(CLI::App& root, action& chosen);
 void add_check_config_command(CLI::App& root, action& chosen);
 void add_cert_command(CLI::App& root, action& chosen);
 void add_passwd_command(CLI::App& root, action& chosen);
+void add_db_command(CLI::App& root, action& chosen);
 void add_token_command(CLI::App& root, action& chosen);
 
 } // namespace fb::app

@@ -8,6 +8,8 @@
 
 #include "certs/identity.hpp"
 #include "storage/open.hpp"
+#include "storage/postgres/raw_tables.hpp"
+#include "storage/sqlite/raw_tables.hpp"
 
 namespace fb::app {
 namespace {
@@ -51,6 +53,13 @@ storage::postgres::settings postgres_settings_of(const config& c) {
 storage::result<std::unique_ptr<storage::fota_store>> open_database(const config& c) {
     if (c.database.sqlite()) return storage::open_sqlite_fota_store(c.data_dir / "fota.db");
     return storage::postgres::open_fota_store(postgres_settings_of(c));
+}
+
+std::unique_ptr<storage::raw_tables> open_raw_tables(const config& c) {
+    auto opened = c.database.sqlite() ? storage::sqlite::open_raw_tables(c.data_dir / "fota.db")
+                                      : storage::postgres::open_raw_tables(postgres_settings_of(c));
+    if (!opened) throw std::runtime_error(opened.err().text);
+    return std::move(*opened);
 }
 
 std::unique_ptr<storage::fota_store> await_database(const config& c) {

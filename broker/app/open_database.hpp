@@ -6,6 +6,7 @@
 #include "broker/app/config.hpp"
 #include "storage/fota_store.hpp"
 #include "storage/postgres/open.hpp"
+#include "storage/raw_tables.hpp"
 
 namespace fb::app {
 
@@ -13,6 +14,9 @@ namespace fb::app {
 storage::postgres::settings postgres_settings_of(const config& c);
 
 storage::result<std::unique_ptr<storage::fota_store>> open_database(const config& c);
+
+/// The tables as they are, without migrations. Throws std::runtime_error with words for people.
+std::unique_ptr<storage::raw_tables> open_raw_tables(const config& c);
 
 /// Waits for a database that cannot be reached yet, at most c.database.start_wait, and says so in the log. Throws
 /// std::runtime_error with words for people: at once when waiting would not help, or when a signal to stop is pending.

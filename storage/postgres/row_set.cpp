@@ -16,6 +16,10 @@ void row_set::append(std::string& array, const parameter& value) {
     array += '"';
 }
 
+void row_set::add_row(const std::vector<parameter>& row) {
+    for (std::size_t column = 0; column < arrays_.size(); ++column) append(arrays_[column], row[column]);
+}
+
 void row_set::move_to(std::vector<parameter>& out) {
     for (std::string& array : arrays_) {
         if (array.empty()) array = "{";

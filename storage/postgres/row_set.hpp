@@ -24,6 +24,8 @@ class row_set {
         std::apply([&](const auto&... member) { (append(arrays_[column++], to_parameter(member)), ...); }, members);
     }
 
+    void add_row(const std::vector<parameter>& row);
+
     /// One parameter for each column.
     void move_to(std::vector<parameter>& out);
 

@@ -11,36 +11,27 @@
 #include <type_traits>
 #include <vector>
 
+#include "storage/columns.hpp"
 #include "storage/postgres/connection.hpp"
-#include "storage/records.hpp"
 
 namespace fb::storage::postgres {
 
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-
-/// PostgreSQL's type of a member.
-template <class T>
-constexpr const char* type_name() {
-    if constexpr (is_optional<T>) {
-        return type_name<typename T::value_type>();
-    } else if constexpr (std::is_same_v<T, timestamp>) {
-        return "timestamptz";
-    } else if constexpr (std::is_same_v<T, bool>) {
-        return "boolean";
-    } else if constexpr (std::is_integral_v<T>) {
-        return sizeof(T) > 4 ? "bigint" : "integer";
-    } else if constexpr (requires(T id) { id.bytes; }) {
-        return "uuid";
-    } else {
-        return "text";
+constexpr const char* type_name(column_type type) {
+    switch (type) {
+    case column_type::text: return "text";
+    case column_type::uuid: return "uuid";
+    case column_type::time: return "timestamptz";
+    case column_type::boolean: return "boolean";
+    case column_type::integer: return "integer";
+    case column_type::bigint: return "bigint";
     }
+    return "text";
 }
+
+/// PostgreSQL's types of a row struct's columns.
 template <class... Members>
 std::vector<const char*> type_names(const std::tuple<Members&...>&) {
-    return {type_name<std::remove_const_t<Members>>()...};
+    return {type_name(column_type_of<std::remove_const_t<Members>>())...};
 }
 
 template <class T>

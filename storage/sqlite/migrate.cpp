@@ -10,18 +10,6 @@ namespace {
 
 timestamp wall_clock_now() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
 
-result<int> version_of(connection& db) {
-    query tables(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'");
-    const bool numbered = tables.next();
-    if (auto ended = tables.ended(); !ended) return ended.err();
-    if (!numbered) return 0;
-    query highest(db, "SELECT coalesce(max(version), 0) FROM schema_migrations");
-    int version = 0;
-    if (highest.next()) highest >> version;
-    if (auto ended = highest.ended(); !ended) return ended.err();
-    return version;
-}
-
 status run_one(connection& db, const migration& step) {
     if (auto begun = db.exec("BEGIN IMMEDIATE"); !begun) return begun;
     const auto version = version_of(db); // again: another process may have been faster
@@ -43,6 +31,18 @@ status run_one(connection& db, const migration& step) {
 }
 
 } // namespace
+
+result<int> version_of(connection& db) {
+    query tables(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'");
+    const bool numbered = tables.next();
+    if (auto ended = tables.ended(); !ended) return ended.err();
+    if (!numbered) return 0;
+    query highest(db, "SELECT coalesce(max(version), 0) FROM schema_migrations");
+    int version = 0;
+    if (highest.next()) highest >> version;
+    if (auto ended = highest.ended(); !ended) return ended.err();
+    return version;
+}
 
 status migrate(connection& db, std::span<const migration> migrations) {
     const auto version = version_of(db);

@@ -17,6 +17,9 @@ struct migration {
 std::span<const migration> fota_migrations();
 std::span<const migration> state_migrations();
 
+/// The version in the file, 0 for none. Changes nothing.
+result<int> version_of(connection& db);
+
 /// Runs what is missing, each in a transaction of its own; safe when another process does the same at the same time.
 /// schema: the file is newer than the last of `migrations`.
 status migrate(connection& db, std::span<const migration> migrations);

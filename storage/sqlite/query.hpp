@@ -9,7 +9,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "storage/records.hpp"
+#include "storage/columns.hpp"
 #include "storage/sqlite/connection.hpp"
 
 namespace fb::storage::sqlite {
@@ -18,11 +18,6 @@ namespace fb::storage::sqlite {
 struct blob {
     std::string_view bytes;
 };
-
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
 
 class query {
   public:

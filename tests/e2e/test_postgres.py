@@ -143,6 +143,46 @@ class OnPostgres(Case):
         self.assertIn("holds a password", refused.stderr)
         self.assertNotIn("sesame", refused.stderr)
 
+    def db(self, command, *more, database=None):
+        """`fotabroker db` on this test's schema, or in a data directory."""
+        place = ["--config", self.db_config] if database is None else ["--data-dir", database]
+        return self.fotabroker("db", command, *more, *place)
+
+    def test_the_database_is_made_looked_at_and_copied_by_the_command_line(self):
+        b = self.broker_on()
+        self.db_config = b.config
+        self.assertEqual(self.db("check").returncode, 1)
+        self.assertIn("schema version 0 became 2", self.db("migrate").stdout)
+        self.assertIn("nothing to do", self.db("migrate").stdout)
+        b.start()
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        d.take_update(self.offered(d, self.rest(b)))
+        status = json.loads(self.db("status", "--json").stdout)
+        self.assertEqual((status["schema_version"], status["rows"]["devices"]), (2, 1))
+        self.assertTrue(status["engine"].startswith("PostgreSQL "))
+        checked = self.db("check")
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+
+        first, second = os.path.join(b.directory, "first"), os.path.join(b.directory, "second")
+        exported = self.db("export", first)
+        self.assertEqual(exported.returncode, 0, exported.stderr)
+        copy = os.path.join(b.directory, "copy")
+        os.makedirs(copy)
+        imported = self.db("import", first, database=copy)
+        self.assertEqual(imported.returncode, 0, imported.stderr)
+        self.assertEqual(self.db("export", second, database=copy).returncode, 0)
+        with open(first) as one, open(second) as other:
+            self.assertEqual(one.read(), other.read())
+
+        self.server.sql(f"UPDATE {self.schema}.updates SET state = 'odd'")
+        checked = self.db("check")
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("1 updates are in a state", checked.stdout)
+        self.server.sql(f"TRUNCATE {', '.join(self.schema + '.' + table for table in status['rows'])}")
+        self.assertEqual(self.db("import", first).returncode, 0)
+        self.assertEqual(self.one("SELECT state FROM updates"), ("succeeded",))
+
 
 if __name__ == "__main__":
     main()
