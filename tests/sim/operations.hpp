@@ -28,6 +28,8 @@ struct operation {
         cross_one,
         release_crossings,
         power_cut,
+        store_fails, // clients are sent away
+        store_works,
     };
     kind what = publish;
     std::uint8_t client = 0;

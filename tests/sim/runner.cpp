@@ -67,7 +67,9 @@ class runner {
     }
 
   private:
-    bool all_committed() const { return world_.broker.uncommitted() == 0 && world_.broker.crossings_waiting() == 0; }
+    bool all_committed() const {
+        return !store_fails_ && world_.broker.uncommitted() == 0 && world_.broker.crossings_waiting() == 0;
+    }
     bool held() const { return world_.commits_held || world_.crossings_held; }
     void say(const std::string& text) { world_.story.push_back("-- " + text); }
 
@@ -96,12 +98,15 @@ class runner {
     void publish(player& p, const operation& op);
     void pass_time(std::int64_t ms);
     void power_cut();
+    void fail_store();
+    void repair_store();
     void everybody_comes_back();
 
     const plan& plan_;
     world world_;
     std::vector<std::unique_ptr<player>> players_;
     int wills_ = 0;
+    bool store_fails_ = false;
 };
 
 void runner::carry_out(const operation& op) {
@@ -138,11 +143,12 @@ bool runner::carry_out_world(const operation& op) {
         b.hold_commits();
         return true;
     case operation::commit_oldest:
-        if (all_committed()) return false;
+        if (store_fails_ || all_committed()) return false;
         say("the oldest batch is committed");
         b.commit_oldest();
         return true;
     case operation::release_commits:
+        if (store_fails_) return false;
         say("everything is committed");
         world_.commits_held = false;
         b.release_commits();
@@ -160,6 +166,8 @@ bool runner::carry_out_world(const operation& op) {
         world_.crossings_held = false;
         b.release_crossings();
         return true;
+    case operation::store_fails: fail_store(); return true;
+    case operation::store_works: repair_store(); return true;
     default: power_cut(); return true;
     }
 }
@@ -211,12 +219,30 @@ void runner::pass_time(std::int64_t ms) {
 void runner::power_cut() {
     say("power cut");
     world_.reference.power_cut(all_committed());
+    store_fails_ = false;
     world_.broker.restart();
     for (auto& p : players_) p->power_cut();
 }
 
+void runner::fail_store() {
+    if (!world_.lenient || store_fails_) return;
+    say("the store fails, and what would have to be stored is refused");
+    store_fails_ = world_.commits_held = true;
+    world_.broker.hold_commits();
+    world_.broker.refuse_to_store(true);
+}
+
+void runner::repair_store() {
+    if (!store_fails_) return;
+    say("the store works again");
+    store_fails_ = world_.commits_held = false;
+    world_.broker.refuse_to_store(false);
+    world_.broker.release_commits();
+}
+
 /// Everybody who has a session comes back to it, reads and acknowledges; a newcomer asks for what is retained.
 void runner::everybody_comes_back() {
+    repair_store();
     say("everybody comes back");
     world_.commits_held = world_.crossings_held = false;
     world_.broker.release_crossings();
