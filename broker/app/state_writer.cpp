@@ -180,9 +180,8 @@ bool state_writer::apply(const std::vector<storage::session_operation>& operatio
             refuse(false, {});
             return true;
         }
-        if (trouble_ != done.err().text) {
+        if (trouble_.empty()) // once: the next file that fails is no news
             spdlog::error("state store: {}; acknowledgements wait until it can be written again", done.err().text);
-        }
         trouble_ = done.err().text;
         judge();
         if (!stopping_) {

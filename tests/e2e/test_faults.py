@@ -278,7 +278,8 @@ durability = "none"
         self.assertEqual(self.metric("fotabroker_state_refusing"), "1")
         self.assertLess(int(self.metric("fotabroker_state_waiting_bytes")), self.BOUND + 2 * self.BIG)
         self.assertLess(self.b.memory_bytes() - SANITIZER_BYTES, 300 << 20)
-        self.assertEqual(self.b.log().count("what would have to be stored is refused"), 1)
+        for line in ("acknowledgements wait until it can be written again", "what would have to be stored is refused"):
+            self.assertEqual(self.b.log().count(line), 1, line)
         self.assertIn("what would have to be stored is refused", self.web("/readyz")[1])
 
     def sessions_are_as_they_were(self):
