@@ -61,8 +61,10 @@ class FanOut(Case):
     def test_the_slow_and_the_stuck_cost_their_budget_and_disturb_nobody(self):
         b = self.broker(shards=2, http=True, extra=LIMITS)
         pairs = [GoodPair(self.paho(b), self.paho(b), f"good/{qos}", qos) for qos in (0, 1, 2)]
+        before = [pair.sent for pair in pairs]
         run = self.crowd(b)
-        for pair in pairs:
+        for pair, sent in zip(pairs, before):
+            self.assertGreater(pair.sent, sent, "a good pair stood still")
             pair.stop()
             pair.check(self)
         self.assertTrue(run["verified"], run)
