@@ -14,6 +14,9 @@ FIGURES = {
               "compared_too": {"latency_p50_us", "latency_p99_us"}}],
     "shards": [{"key": "broker_cpu_us_each", "more_is_better": False, "unit": "broker CPU us per message",
                 "more": [("per_second", "messages/s"), ("latency_p50_us", "p50 us"), ("latency_p99_us", "p99 us")]}],
+    "beside": [{"key": "latency_p99_us", "more_is_better": False, "unit": "p99 us",
+                "more": [("latency_p50_us", "p50 us"), ("beside_per_second", "messages/s of the other load")],
+                "compared_too": {"latency_p50_us"}}],
     "retained": [{"key": "read_per_broker_cpu_second", "more_is_better": True, "unit": CPU_UNIT,
                   "more": [("read_per_second", "messages/s")]}],
     "offline": [{"key": f"{part}_per_broker_cpu_second", "part": f", {part}", "more_is_better": True, "unit": CPU_UNIT,
@@ -43,7 +46,7 @@ def number(value):
 
 
 def times(ratio):
-    return "-" if ratio is None else f"{ratio:.2f}x"
+    return "-" if ratio is None else f"{ratio:.2f}x" if ratio >= 0.1 else f"{ratio:.1g}x"
 
 
 def one_line(kind, result):

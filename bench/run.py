@@ -6,6 +6,7 @@ fotabroker-fleet's work, whose JSON this script gathers. See README.md for the m
 """
 
 import argparse
+import concurrent.futures
 import getpass
 import json
 import os
@@ -24,8 +25,9 @@ from broker import Broker, command_of
 HERE = pathlib.Path(__file__).resolve().parent
 MEASURE_TIMEOUT_S = 180
 ROUNDS = 3
+WARM_UP_BESIDE_S = 4  # more than all connections of the other load need
 # Kinds whose run has another name in fotabroker-fleet: the same, looked at in another way.
-SUBCOMMANDS = {"durable": "load", "shards": "load", "quiet": "idle"}
+SUBCOMMANDS = {"durable": "load", "shards": "load", "beside": "load", "quiet": "idle"}
 DEVICE = "bench"  # the client certificate's device id, and so the prefix of the client ids
 
 
@@ -83,6 +85,19 @@ def run_fleet(broker, command):
     return result
 
 
+def run_beside(scenario, broker, command, args):
+    """The same while another load runs, which begins before it (in its warm-up) and ends after it."""
+    other = [args.fleet, "load", *shlex.split(scenario["beside"]), "--json", "--port", str(broker.port), "--topic-prefix",
+             "beside", "--client-id-prefix", "beside-", "--seconds", str(args.seconds + 2 * WARM_UP_BESIDE_S)]
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        running = threads.submit(run_fleet, broker, other)
+        result = run_fleet(broker, [*command, "--warm-up", str(WARM_UP_BESIDE_S)])
+        beside = running.result()
+    if "failed" in beside:
+        return beside
+    return dict(result, beside_per_second=beside["per_second"])
+
+
 def measure(scenario, config, places, args):
     """The JSON of one measurement, or {"failed": why}."""
     try:
@@ -90,7 +105,10 @@ def measure(scenario, config, places, args):
             if scenario["kind"] == "restart":
                 return restart.measure(broker, lambda *words: run_fleet(broker, [args.fleet, *words]), args.quick)
             before = broker.commits_so_far() if broker.commits else 0
-            result = run_fleet(broker, fleet_command(args.fleet, scenario, broker, places["certs"], args))
+            command = fleet_command(args.fleet, scenario, broker, places["certs"], args)
+            if "beside" in scenario:
+                return run_beside(scenario, broker, command, args)
+            result = run_fleet(broker, command)
             if broker.commits and "failed" not in result:
                 # Over the whole run, warm-up included, so that few commits of connecting hardly count.
                 per_commit = result["published"] / max(1, broker.commits_so_far() - before)
