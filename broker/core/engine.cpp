@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 
 #include "proto/rule.hpp"
 
@@ -272,6 +273,9 @@ void engine::on_local_verdict(const ack_token& token, proto::reason_code reason,
 void engine::stop(const instant& now) {
     now_ = now;
     stopping_ = true;
+    on_store_state(false, now); // what was put off gets its chance, all of it
+    put_off_.give_rows(std::numeric_limits<std::size_t>::max(),
+                       [this](const persist::dequeue& op) { persist(op, false); });
     for (connection& c : connections_) {
         if (c.phase == connection_phase::connected) {
             disconnect(c, proto::reason_code::server_shutting_down, close_cause::server_stop,

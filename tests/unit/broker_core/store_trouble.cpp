@@ -159,6 +159,20 @@ TEST_CASE("what is acknowledged meanwhile is forgotten by the store afterwards, 
     CHECK(b.store().row_count() == 0);
 }
 
+TEST_CASE("a stop hands over what was put off, should the store be able to take it") {
+    broker b;
+    auto& s = sleeper(b);
+    auto& p = b.client("p").connect().expect("CONNACK 00");
+    p.publish("strict/1", "x", 1).expect("PUBACK #1");
+    s.expect("PUBLISH strict/1 'x' q1 #1");
+    fail(b);
+    s.puback(1);
+    b.stop();
+    b.release_commits();
+    CHECK(b.store().row_count() == 0);
+    CHECK(b.store().sessions().front().ended_unix_ms != 0);
+}
+
 TEST_CASE("a session that ends meanwhile is gone from the store afterwards") {
     broker b;
     auto& s = sleeper(b);
