@@ -109,7 +109,9 @@ fields fields_of(core::limits& c) {
             number("sessions_max", c.sessions_max, 1, 10'000'000),
             number("retained_messages_max", c.retained_messages_max, 0, 1'000'000'000),
             number("retained_bytes_max", c.retained_bytes_max, 0, 1024 * gib),
-            number("match_cache_entries_max", c.match_cache_entries_max, 1, 10'000'000)};
+            number("match_cache_entries_max", c.match_cache_entries_max, 1, 10'000'000),
+            number("memory_bytes_max", c.memory_bytes_max, 0, 1024 * gib),
+            number("spill_bytes_max", c.spill_bytes_max, 0, 1024 * gib)};
 }
 
 fields fields_of(http_config& c) {

@@ -72,6 +72,7 @@ gateway::gateway(const config& c)
     if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency());
     for (http_listener& l : config_.http.listeners) take_free_port(l.url);
     open_stores();
+    make_spill();
     make_broker();
     load_state();
     writer_ = std::make_unique<state_writer>(*session_store_);
@@ -99,6 +100,22 @@ void gateway::open_stores() {
     data_.ensure_admin_token(*fota_store_);
     session_store_ = open_state(data_, config_.state);
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
+}
+
+void gateway::make_spill() {
+    const core::limits& l = config_.limits;
+    if (l.memory_bytes_max == 0 || l.spill_bytes_max == 0) return;
+    try {
+        spill_ = std::make_unique<message_spill>(config_.data_dir, l.spill_bytes_max);
+    } catch (const std::runtime_error& why) {
+        spdlog::warn("{}; all messages stay in memory (spill_bytes_max)", why.what());
+    }
+}
+
+/// Where a message that was stored is to lie now.
+core::message_space* gateway::space_for_messages() const {
+    const auto level = core::memory_level_of(core::memory_in_use(), config_.limits.memory_bytes_max);
+    return level == core::memory_level::normal ? nullptr : spill_.get();
 }
 
 std::shared_ptr<certs::tls_context> gateway::tls_context(const tls_files& files,
@@ -133,6 +150,7 @@ void gateway::make_broker() {
     }
     settings.engine.shard_count = static_cast<core::shard_id>(config_.shards);
     settings.engine.limits = config_.limits;
+    settings.engine.spill = spill_.get();
     settings.engine.acl = core::acl(config_.acl);
     settings.engine.otherwise = to_core(config_.durability);
     for (const topic_rule& rule : config_.topics) {
@@ -180,13 +198,13 @@ void gateway::load_state() {
     };
     loader.on_queued = [&](storage::queue_record q, const storage::message_record& m) {
         auto& known = messages[m.id];
-        if (!known) known = to_message(m, q.retain, now);
+        if (!known) known = to_message(m, q.retain, now, space_for_messages());
         sessions[q.session].queue.push_back(to_delivery(q, known));
         ++queued;
     };
     loader.on_received = [&](std::uint64_t session, std::uint16_t id) { sessions[session].received.push_back(id); };
     loader.on_retained = [&](std::uint64_t version, const storage::message_record& m) {
-        broker_->restore_retained(to_message(m, true, now), version);
+        broker_->restore_retained(to_message(m, true, now, space_for_messages()), version);
         ++retained;
     };
     value_or_throw(session_store_->load(loader));
@@ -233,6 +251,7 @@ void gateway::make_http() {
         broker_->append_metrics(out);
         append_metrics(out, *writer_);
         append_metrics(out, *session_store_);
+        append_memory_metrics(out, spill_.get());
         append_written_bytes(out, *session_store_, *fota_store_);
         meter_.append_metrics(out);
     });

@@ -8,6 +8,7 @@
 #include "broker/app/config.hpp"
 #include "broker/app/data_directory.hpp"
 #include "broker/app/fota_joint.hpp"
+#include "broker/app/message_spill.hpp"
 #include "broker/app/state_writer.hpp"
 #include "broker/app/write_meter.hpp"
 #include "broker/net/broker.hpp"
@@ -29,6 +30,8 @@ class gateway {
   private:
     void open_stores();
     void make_broker();
+    void make_spill();
+    core::message_space* space_for_messages() const;
     void load_state();
     void make_http();
     std::shared_ptr<certs::tls_context> tls_context(const tls_files& files, certs::client_certificates clients) const;
@@ -37,6 +40,7 @@ class gateway {
     config config_;
     data_directory data_;
     write_meter meter_;
+    std::unique_ptr<message_spill> spill_; // outlives every message
     std::unique_ptr<storage::fota_store> fota_store_;
     std::unique_ptr<storage::redo::redo_store> session_store_;
     storage::session_counters restored_;

@@ -1,5 +1,7 @@
 #include "broker/app/state_metrics.hpp"
 
+#include "broker/core/memory_use.hpp"
+
 namespace fb::app {
 
 void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help,
@@ -26,6 +28,17 @@ void append_metrics(std::string& out, const storage::redo::redo_store& store) {
                   "Operations that state.db got from them", c.operations);
     append_metric(out, "fotabroker_state_segments_due", "gauge",
                   "Full segments of the redo log that state.db does not have", c.segments_due);
+}
+
+void append_memory_metrics(std::string& out, const message_spill* spill) {
+    append_metric(out, "fotabroker_memory_bytes", "gauge", "In memory: messages, queues and unsent output",
+                  static_cast<std::uint64_t>(core::memory_in_use()));
+    append_metric(out, "fotabroker_spill_bytes", "gauge", "Messages in a file for want of memory",
+                  spill != nullptr ? spill->message_bytes() : 0);
+    append_metric(out, "fotabroker_spill_file_bytes", "gauge", "What that file takes on the disk",
+                  spill != nullptr ? spill->file_bytes() : 0);
+    append_metric(out, "fotabroker_spill_refused_total", "counter", "Messages it had no room for, left in memory",
+                  spill != nullptr ? spill->refused() : 0);
 }
 
 void append_written_bytes(std::string& out, const storage::redo::redo_store& state, const storage::fota_store& fota) {

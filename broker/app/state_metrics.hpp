@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "broker/app/message_spill.hpp"
 #include "broker/app/state_writer.hpp"
 #include "storage/fota_store.hpp"
 #include "storage/redo/redo_store.hpp"
@@ -15,6 +16,9 @@ void append_metric(std::string& out, std::string_view name, std::string_view typ
                    std::uint64_t value);
 void append_metrics(std::string& out, const state_writer& writer);
 void append_metrics(std::string& out, const storage::redo::redo_store& store);
+
+/// `spill` may be null.
+void append_memory_metrics(std::string& out, const message_spill* spill);
 
 /// By feature: the redo log and both databases.
 void append_written_bytes(std::string& out, const storage::redo::redo_store& state, const storage::fota_store& fota);

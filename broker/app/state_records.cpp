@@ -124,7 +124,7 @@ storage::session_operation to_storage(const persist_operation& op, const instant
     return std::visit(converter{now}, op);
 }
 
-message_ptr to_message(const storage::message_record& m, bool retain, const instant& now) {
+message_ptr to_message(const storage::message_record& m, bool retain, const instant& now, core::message_space* space) {
     message_parts parts;
     parts.topic = m.topic;
     parts.properties = m.properties;
@@ -134,7 +134,7 @@ message_ptr to_message(const storage::message_record& m, bool retain, const inst
     parts.expires_mono_ms = in_memory(m.expires_at, now);
     parts.publisher = m.publisher;
     parts.id = m.id;
-    return message::make(parts);
+    return message::make(parts, space);
 }
 
 restored_session to_session(const storage::session_record& s) {

@@ -12,6 +12,7 @@ struct instant {
     std::int64_t unix_ms = 0; // UTC, milliseconds since 1970
 };
 
+inline constexpr std::int64_t ms_per_s = 1000;
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 } // namespace fb::core

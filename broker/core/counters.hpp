@@ -36,6 +36,7 @@ struct counters {
     counter dropped_no_member;   // nobody of a shared subscription could take it
     counter dropped_expired;
     counter dropped_too_large; // larger than the client's Maximum Packet Size
+    counter publishers_held;   // not read for a while, because memory is overfull
     counter retained_refused;  // the retained store is full
     counter store_refusals;    // of publications, subscriptions and sessions, while the state store fails
     counter takeovers;

@@ -29,14 +29,12 @@ void engine::deliver_at_most_once(session& s, delivery d) {
     connection* c = connection_of(s);
     if (c == nullptr) return; // not queued for the absent: v5 4.1 leaves it to us
     d.quality = proto::qos::at_most_once;
-    const bool busy =
-        (c->output && c->output->size() >= config_.limits.output_bytes_high) || (s.out && !s.out->backlog.empty());
+    const bool busy = (c->output && c->output->size() >= output_bytes_high()) || (s.out && !s.out->backlog.empty());
     if (!busy) return append_publish(*c, d);
     outgoing& o = out_of(s);
     o.backlog_bytes += d.message->bytes();
     o.backlog.push_back(std::move(d));
-    while (o.backlog.size() > config_.limits.backlog_messages_max ||
-           o.backlog_bytes > config_.limits.backlog_bytes_max) {
+    while (o.backlog.size() > backlog_messages_max() || o.backlog_bytes > config_.limits.backlog_bytes_max) {
         o.backlog_bytes -= o.backlog.front().message->bytes();
         o.backlog.pop_front(); // the oldest: for a slow reader the newest value counts
         counters_.dropped_slow_reader.add();
@@ -46,8 +44,11 @@ void engine::deliver_at_most_once(session& s, delivery d) {
 
 // --- QoS 1 and 2 ---
 
-bool engine::queue_full(const outgoing& o, const message& m) const {
+/// Of a session that is away, as soon as memory is short: nobody waits for the absent.
+bool engine::queue_full(session& s, const message& m) {
     const limits& l = config_.limits;
+    const outgoing& o = out_of(s);
+    if (!s.online() && memory_level() >= memory_level::full) return true;
     return o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + m.bytes() > l.queued_bytes_max;
 }
 
@@ -58,7 +59,7 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
         return false;
     }
     outgoing& o = out_of(s);
-    if (queue_full(o, *d.message)) { // refuses this session's newest message and disturbs nobody else
+    if (queue_full(s, *d.message)) { // refuses this session's newest message and disturbs nobody else
         counters_.dropped_queue_full.add();
         return false;
     }
@@ -66,19 +67,19 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
     d.stored = s.durable() && kept != durability::none && !d.live_only;
     const bool strict = d.stored && kept == durability::strict;
     connection* c = connection_of(s);
-    const bool apart = strict && gather_ != nullptr;
+    const bool gathered = strict && gather_ != nullptr;
     const bool start =
-        !apart && c != nullptr && !c->connack_pending && o.waiting.empty() && window_open(*c, o) && fits(*c, d);
+        !gathered && c != nullptr && !c->connack_pending && o.waiting.empty() && window_open(*c, o) && fits(*c, d);
     if (!start) {
-        if (apart)
+        if (gathered)
             keep_apart(s, d);
         else if (d.stored)
             persist(row_of(s, d), strict);
         o.waiting_bytes += d.message->bytes();
         o.waiting.push_back(std::move(d));
-        if (c != nullptr && !apart) pump(s);
+        if (c != nullptr && !gathered) pump(s);
         update_share_state(s);
-        return strict && !apart;
+        return strict && !gathered;
     }
     o.inflight_bytes += d.message->bytes();
     start_delivery(*c, s, o.inflight.push_back(std::move(d)), true, strict);
@@ -88,7 +89,7 @@ bool engine::enqueue(session& s, delivery d, durability kept) {
 bool engine::window_open(const connection& c, const outgoing& o) const {
     if (rule<"v5[MQTT-3.3.4-9]", "v5[MQTT-4.9.0-2]">(o.inflight.size() >= c.send_window)) return false;
     if (o.inflight_bytes >= config_.limits.queued_bytes_max) return false;
-    return !c.output || c.output->size() < config_.limits.output_bytes_high;
+    return !c.output || c.output->size() < output_bytes_high();
 }
 
 /// Gives the delivery its packet id and sends it, or holds it until its row is committed (QoS 2).
@@ -173,7 +174,7 @@ void engine::pump(session& s) {
         else if (!begun)
             start_delivery(*c, s, next, false, durability_of(next.message->topic()) == durability::strict);
     }
-    while (!o.backlog.empty() && (!c->output || c->output->size() < config_.limits.output_bytes_high)) {
+    while (!o.backlog.empty() && (!c->output || c->output->size() < output_bytes_high())) {
         delivery d = std::move(o.backlog.front());
         o.backlog.pop_front();
         o.backlog_bytes -= d.message->bytes();

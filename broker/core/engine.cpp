@@ -8,10 +8,6 @@
 #include "proto/rule.hpp"
 
 namespace fb::core {
-namespace {
-constexpr std::int64_t ms_per_s = 1000;
-} // namespace
-
 const char* to_string(close_cause cause) noexcept {
     switch (cause) {
     case close_cause::client_disconnect: return "client disconnected";
@@ -126,6 +122,7 @@ std::size_t engine::receive(connection_handle h, std::string_view bytes, const i
     c->last_read_ms = now.mono_ms;
     std::size_t used = 0;
     while (used < bytes.size()) {
+        hold_when_overfull(*c);
         if (must_pause(*c)) {
             c->paused = true;
             break;
@@ -200,7 +197,7 @@ void engine::written(connection_handle h, std::size_t count, const instant& now)
     const std::size_t left = c->output->size();
     if (left == 0) buffers_.give_back(std::move(c->output));
     if (c->phase != connection_phase::connected) return;
-    if (left < config_.limits.output_bytes_high / 2) pump(session_of(*c));
+    if (left < output_bytes_high() / 2) pump(session_of(*c));
     resume_if_possible(*c);
 }
 
@@ -310,6 +307,7 @@ void engine::connection_due(connection& c) {
                              "no complete CONNECT, or no proof of who it is, in connect_timeout_s");
     }
     if (c.phase != connection_phase::connected) return;
+    if (c.held_since_ms != never && look_at_held(c)) return;
     session& s = session_of(c);
     if (s.out && !s.out->replays.empty()) pump(s);
     if (s.in && !s.in->acks.empty()) {
@@ -426,6 +424,7 @@ std::size_t engine::gather(connection_handle h, std::span<std::string_view> out)
     connection* c = find(h);
     if (c == nullptr) return 0;
     c->touched = false;
+    if (c->output) c->output->count();
     return c->output ? c->output->gather(out) : 0;
 }
 
@@ -438,6 +437,7 @@ bool engine::must_pause(const connection& c) {
     if (c.connack_pending || (c.phase == connection_phase::authenticating && c.auth->stepping)) return true;
     if (c.output && c.output->size() > config_.limits.output_bytes_max) return true;
     if (c.phase != connection_phase::connected) return false;
+    if (c.held_since_ms != never) return true;
     const session& s = sessions_[c.session_slot];
     return s.in && s.in->acks.size() >= config_.limits.pending_acks_max;
 }

@@ -33,6 +33,8 @@
 #include "broker/core/effects.hpp"
 #include "broker/core/explanation.hpp"
 #include "broker/core/limits.hpp"
+#include "broker/core/memory_use.hpp"
+#include "broker/core/message_space.hpp"
 #include "broker/core/put_off.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/ring.hpp"
@@ -68,6 +70,7 @@ struct engine_config {
     std::uint64_t seed = 1;                 // of assigned client ids
     std::uint64_t first_session_number = 1; // above everything in the state store
     std::uint64_t first_message_id = 1;
+    message_space* spill = nullptr; // for messages when memory runs short; outlives the engine
 };
 
 struct shared_state {
@@ -220,6 +223,13 @@ class engine {
     std::int64_t ack_wait_end_ms(const pending_ack& a) const;
     std::string make_client_id(const connection& c);
 
+    // pressure.cpp
+    core::memory_level memory_level() const noexcept;
+    std::size_t output_bytes_high() const noexcept;
+    std::size_t backlog_messages_max() const noexcept;
+    void hold_when_overfull(connection& c);
+    bool look_at_held(connection& c);
+
     // session_connect.cpp
     void on_connect(connection& c, const proto::frame& f);
     void refuse_connect(connection& c, const proto::connect* p, proto::reason_code reason, const explanation& why);
@@ -343,7 +353,7 @@ class engine {
     void hand_over_unsent(session& s);
     void hand_over_rest(session& s);
     void hand_over(const session& s, const delivery& d);
-    bool queue_full(const outgoing& o, const message& m) const;
+    bool queue_full(session& s, const message& m);
 
     // delivery.cpp: one message to one session
     outgoing& out_of(session& s);

@@ -38,6 +38,8 @@ struct limits {
     std::uint32_t ack_wait_max_s = 10;                // a commit that takes longer ends the connection, not the session
 
     // What the process holds.
+    std::uint64_t memory_bytes_max = 512ull << 20; // messages, queues and unsent output (memory_use.hpp); 0: no limit
+    std::uint64_t spill_bytes_max = 4ull << 30;    // of messages in a file, beyond half of that; 0: never
     std::uint32_t connections_max = 100'000;       // over all shards
     std::uint32_t connections_per_address_max = 0; // 0: no such limit
     std::uint32_t sessions_max = 100'000;          // over all shards, connected or not

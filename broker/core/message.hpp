@@ -1,4 +1,5 @@
 // One immutable publication: topic, properties and payload in a single allocation, counted by reference over threads.
+// It lies in memory, which memory_use.hpp counts, or in a message_space.
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,7 @@
 namespace fb::core {
 
 class message;
+class message_space;
 using message_ptr = boost::intrusive_ptr<const message>;
 
 /// Stands for a client id where messages are compared with their publisher (v5[MQTT-3.8.3-3]). It is stored with
@@ -32,8 +34,8 @@ struct message_parts {
 
 class message {
   public:
-    /// Throws std::bad_alloc.
-    static message_ptr make(const message_parts& parts);
+    /// In `space` if it is given and has room, else in memory. Throws std::bad_alloc.
+    static message_ptr make(const message_parts& parts, message_space* space = nullptr);
 
     std::string_view topic() const noexcept { return {data(), topic_bytes_}; }
     std::string_view properties() const noexcept { return {data() + topic_bytes_, properties_bytes_}; }
@@ -51,7 +53,7 @@ class message {
     message& operator=(const message&) = delete;
 
   private:
-    explicit message(const message_parts& parts) noexcept;
+    message(const message_parts& parts, bool apart) noexcept;
     ~message() = default;
 
     const char* data() const noexcept { return reinterpret_cast<const char*>(this + 1); }
@@ -65,7 +67,8 @@ class message {
     std::uint32_t payload_bytes_;
     std::uint16_t topic_bytes_;
     proto::qos quality_;
-    bool retain_;
+    bool retain_ : 1;
+    bool apart_ : 1; // in a message_space, whose address comes before the message
     std::int64_t expires_mono_ms_;
     std::uint64_t publisher_;
     std::uint64_t id_;

@@ -2,11 +2,22 @@
 
 #include <algorithm>
 
+#include "broker/core/memory_use.hpp"
+
 namespace fb::core {
 namespace {
 constexpr std::size_t compact_above = 64 * 1024;    // bytes sent and still kept
 constexpr std::size_t pooled_bytes_max = 64 * 1024; // of one buffer
 } // namespace
+
+output_buffer::~output_buffer() { count_memory(-static_cast<std::int64_t>(counted_bytes_)); }
+
+void output_buffer::count() {
+    const std::size_t held = held_bytes();
+    if (held == counted_bytes_) return;
+    count_memory(static_cast<std::int64_t>(held) - static_cast<std::int64_t>(counted_bytes_));
+    counted_bytes_ = held;
+}
 
 void output_buffer::append_payload(const message_ptr& m) {
     if (m->payload().empty()) return;

@@ -15,6 +15,11 @@ namespace fb::core {
 
 class output_buffer {
   public:
+    output_buffer() = default;
+    ~output_buffer();
+    output_buffer(const output_buffer&) = delete;
+    output_buffer& operator=(const output_buffer&) = delete;
+
     /// For encoders: append to it; call nothing else in between.
     std::string& text() noexcept { return text_; }
     /// The payload of `m` comes next; kept by reference until it is sent.
@@ -26,6 +31,8 @@ class output_buffer {
     /// The first `count` bytes have been sent.
     void consume(std::size_t count);
     void clear();
+    /// Brings memory_use.hpp up to date with what it holds.
+    void count();
     /// What it holds in memory, used or not.
     std::size_t held_bytes() const noexcept {
         return sizeof *this + text_.capacity() + pieces_.capacity() * sizeof(piece);
@@ -44,6 +51,7 @@ class output_buffer {
     std::vector<piece> pieces_;
     std::size_t first_piece_ = 0;
     std::size_t payload_bytes_ = 0; // of the pieces, unsent
+    std::size_t counted_bytes_ = 0;
 };
 
 /// Enough small buffers for a message to a thousand clients, and some large ones; bounded by what they hold.

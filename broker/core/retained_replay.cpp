@@ -60,7 +60,7 @@ void engine::replay_retained(connection& c, session& s) {
 bool engine::room_for_replay(const connection& c, const session& s, proto::qos quality) const {
     const outgoing& o = *s.out;
     if (quality != proto::qos::at_most_once) return o.waiting.empty() && window_open(c, o);
-    return o.backlog.empty() && (!c.output || c.output->size() < config_.limits.output_bytes_high);
+    return o.backlog.empty() && (!c.output || c.output->size() < output_bytes_high());
 }
 
 void engine::deliver_retained(session& s, const retained_replay& r, const message_ptr& m) {

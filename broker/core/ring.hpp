@@ -12,11 +12,13 @@
 #include <iterator>
 #include <utility>
 
+#include "broker/core/memory_use.hpp"
+
 namespace fb::core {
 
 template <class T>
 class ring {
-    using elements = boost::circular_buffer<T>;
+    using elements = boost::circular_buffer<T, counting_allocator<T>>;
 
   public:
     using iterator = typename elements::iterator;

@@ -11,7 +11,8 @@ namespace fb::core {
 message_ptr engine::make_message(message_parts parts) {
     parts.id = next_message_id_;
     next_message_id_ += config_.shard_count;
-    return message::make(parts);
+    const bool spills = memory_level() >= memory_level::spilling;
+    return message::make(parts, spills ? config_.spill : nullptr);
 }
 
 durability engine::durability_of(std::string_view topic) const {

@@ -172,6 +172,8 @@ struct connection {
     std::uint16_t received_before = 0;  // QoS 2 ids of earlier connections: not part of this one's Receive Maximum
     std::uint32_t packet_bytes_max = 0; // the client's Maximum Packet Size
     std::uint32_t keep_alive_ms = 0;    // one and a half times the interval; 0: off
+    bool publishes = false;             // has sent a PUBLISH
+    std::int64_t held_since_ms = never; // not read because memory is overfull
     std::int64_t opened_ms = 0;
     std::int64_t last_read_ms = 0;
     std::int64_t last_written_ms = 0;

@@ -15,6 +15,7 @@ void engine::on_publish(connection& c, const proto::frame& f) {
     auto p = proto::decode_publish(f, c.protocol);
     if (!p) return violation(c, p.error());
     counters_.publishes_received.add();
+    c.publishes = true;
     session& s = session_of(c);
     if (!resolve_alias(c, *p)) return;
     if (!within_receive_maximum(c, s, *p)) return;

@@ -87,7 +87,7 @@ engine::share_result engine::take_share(const share_routed& r) {
     if (rule<"v5[MQTT-3.3.4-5]">(r.member->ids != nullptr))
         d.ids = {r.member->ids, 0, static_cast<std::uint32_t>(r.member->ids->ids.size())};
     const bool once = d.quality == proto::qos::at_most_once;
-    if (!once && queue_full(out_of(*s), *r.message)) return share_result::refused;
+    if (!once && queue_full(*s, *r.message)) return share_result::refused;
     bool stored = false;
     if (once)
         deliver_at_most_once(*s, std::move(d));

@@ -31,6 +31,8 @@ constexpr row engine_rows[] = {
      &core::counters::dropped_slow_reader},
     {"fotabroker_dropped_queue_full_total", "counter", "QoS 1 and 2 messages refused by a full session queue",
      &core::counters::dropped_queue_full},
+    {"fotabroker_publishers_held_total", "counter", "Times a publisher was not read because memory was short",
+     &core::counters::publishers_held},
     {"fotabroker_dropped_no_member_total", "counter", "Messages no member of a shared subscription could take",
      &core::counters::dropped_no_member},
     {"fotabroker_dropped_expired_total", "counter", "Messages that expired in a queue",

@@ -4,6 +4,7 @@
 THREADS = {
     "storage/redo/redo_store": "one thread writes the log, another brings full segments into the database",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
+    "broker/app/message_spill": "all shards put messages there, whoever ends one gives its room back",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
     "broker/app/write_meter": "looks once a minute at what was written",
     "broker/core/counters": "each shard counts, metrics read",
@@ -12,6 +13,7 @@ THREADS = {
     "broker/core/routing_index": "shared structure 1 of 2: read by all shards on a cache miss",
     "broker/core/share_group": "part of routing_index: whose turn it is, and who could take a message",
     "broker/net/address_counts": "connections per peer address, over all shards",
+    "broker/core/memory_use": "the sum of what all threads count",
     "broker/net/handshake_pool": "TLS handshakes off the shards",
     "broker/net/inbox": "what other threads hand to a shard",
     "broker/net/shard": "a shard is a thread",
