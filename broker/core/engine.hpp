@@ -224,10 +224,15 @@ class engine {
     std::string make_client_id(const connection& c);
 
     // pressure.cpp
-    core::memory_level memory_level() const noexcept;
+    core::memory_level memory_level() const noexcept {
+        return memory_level_of(memory_in_use(), config_.limits.memory_bytes_max);
+    }
     std::size_t output_bytes_high() const noexcept;
     std::size_t backlog_messages_max() const noexcept;
-    void hold_when_overfull(connection& c);
+    void hold_when_overfull(connection& c) {
+        if (c.publishes && c.held_since_ms == never && memory_level() == memory_level::overfull) hold(c);
+    }
+    void hold(connection& c);
     bool look_at_held(connection& c);
 
     // session_connect.cpp

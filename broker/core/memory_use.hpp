@@ -6,14 +6,34 @@
 // thread.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace fb::core {
 
-void count_memory(std::int64_t bytes) noexcept;
-std::int64_t memory_in_use() noexcept; // bytes
+namespace memory_use {
+constexpr std::int64_t slack_bytes = 64 << 10;
+constexpr std::size_t block_overhead_bytes = 16; // of one allocation, about
+
+inline std::atomic<std::int64_t> passed_on{0};
+inline thread_local std::int64_t gathered = 0;
+} // namespace memory_use
+
+inline void count_memory(std::int64_t bytes) noexcept {
+    using namespace memory_use;
+    gathered += bytes;
+    if (gathered < slack_bytes && gathered > -slack_bytes) return;
+    passed_on.fetch_add(gathered, std::memory_order_relaxed);
+    gathered = 0;
+}
+
+/// In bytes.
+inline std::int64_t memory_in_use() noexcept {
+    return std::max<std::int64_t>(0, memory_use::passed_on.load(std::memory_order_relaxed));
+}
 
 /// Compared with memory_bytes_max. Beyond
 /// - half of it, new messages go to the message_space, if there is one;
@@ -28,11 +48,6 @@ constexpr memory_level memory_level_of(std::int64_t in_use, std::uint64_t bytes_
     if (bytes <= bytes_max) return memory_level::spilling;
     return bytes <= bytes_max + bytes_max / 8 ? memory_level::full : memory_level::overfull;
 }
-
-namespace memory_use {
-constexpr std::int64_t slack_bytes = 64 << 10;
-constexpr std::size_t block_overhead_bytes = 16; // of one allocation, about
-} // namespace memory_use
 
 /// std::allocator, counted.
 template <class T>

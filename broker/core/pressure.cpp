@@ -10,10 +10,6 @@ constexpr std::size_t output_bytes_high_short = 16 << 10; // small enough for te
 constexpr std::uint32_t backlog_messages_short = 16;
 } // namespace
 
-memory_level engine::memory_level() const noexcept {
-    return memory_level_of(memory_in_use(), config_.limits.memory_bytes_max);
-}
-
 std::size_t engine::output_bytes_high() const noexcept {
     const std::size_t high = config_.limits.output_bytes_high;
     return memory_level() >= memory_level::full ? std::min(high, output_bytes_high_short) : high;
@@ -25,8 +21,7 @@ std::size_t engine::backlog_messages_max() const noexcept {
 }
 
 /// Whoever publishes brings in more; who only reads gives memory back, and is read from as always.
-void engine::hold_when_overfull(connection& c) {
-    if (!c.publishes || c.held_since_ms != never || memory_level() != memory_level::overfull) return;
+void engine::hold(connection& c) {
     c.held_since_ms = now_.mono_ms;
     counters_.publishers_held.add();
     connection_deadlines_.arm(c.slot, now_.mono_ms + held_looks_every_ms);

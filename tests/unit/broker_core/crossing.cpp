@@ -79,7 +79,7 @@ TEST_CASE("a QoS 2 message sent again on a new connection still waits for the ot
 
 TEST_CASE("a QoS 2 message that several shards keep is one commit with its packet id") {
     broker b(four());
-    for (const core::shard_id shard : {0, 1, 2})
+    for (core::shard_id shard = 0; shard < 3; ++shard)
         b.client(living_on(shard, "s")).resume().expect("CONNACK 00").subscribe("a", 2).expect("SUBACK #1 02");
     auto& p = b.client(living_on(0, "p")).resume().expect("CONNACK 00");
     b.hold_commits();
@@ -89,7 +89,7 @@ TEST_CASE("a QoS 2 message that several shards keep is one commit with its packe
     CHECK(b.store().row_count() == 3);
     p.expect("PUBREC #1");
     b.release_commits();
-    for (const core::shard_id shard : {0, 1, 2})
+    for (core::shard_id shard = 0; shard < 3; ++shard)
         b.client(living_on(shard, "s")).expect("PUBLISH a 'x' q2 #1").expect_nothing();
 }
 
