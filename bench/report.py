@@ -42,7 +42,9 @@ END = "<!-- end of results -->"
 
 def number(value):
     """Whole numbers; of small ones two digits that count."""
-    return "-" if value is None else f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def times(ratio):
