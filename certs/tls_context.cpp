@@ -50,6 +50,18 @@ void set_certificate(SSL_CTX* context, const tls_settings& settings) {
         throw failure(settings.key.string() + ": cannot be used: " + openssl_errors());
 }
 
+/// The issuers that a client sent have done their part; OpenSSL would keep them, decoded, as long as the connection.
+void forget_issuers(X509_STORE_CTX* ctx) {
+    STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(ctx);
+    while (sk_X509_num(sent) > 1) X509_free(sk_X509_pop(sent));
+}
+
+int verify_client(X509_STORE_CTX* ctx, void* chains) {
+    const int verdict = static_cast<verified_chains*>(chains)->verify(ctx);
+    if (verdict == 1) forget_issuers(ctx);
+    return verdict;
+}
+
 void set_client_verification(SSL_CTX* context, const tls_settings& settings) {
     if (!settings.client_ca) throw failure("client certificates are asked for, but no client CA file is configured");
     for (const auto& anchor : read_certificates(*settings.client_ca)) {
@@ -61,9 +73,7 @@ void set_client_verification(SSL_CTX* context, const tls_settings& settings) {
     SSL_CTX_set_max_cert_list(context, chain_bytes_max);
     auto chains = std::make_unique<verified_chains>(verified_chains_max);
     require(SSL_CTX_set_ex_data(context, chains_index(), chains.get()) == 1, "verified chains");
-    SSL_CTX_set_cert_verify_callback(
-        context, [](X509_STORE_CTX* ctx, void* held) { return static_cast<verified_chains*>(held)->verify(ctx); },
-        chains.release());
+    SSL_CTX_set_cert_verify_callback(context, verify_client, chains.release());
     // A chain ends at a certificate of the file, so an intermediate in it admits its own devices and no others.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify(context,

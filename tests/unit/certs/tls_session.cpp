@@ -88,6 +88,22 @@ TEST_CASE("a device's certificate tells who it is") {
     }
 }
 
+TEST_CASE("of what a client sends only its own certificate is kept") {
+    test_authority authority;
+    const auto chain = authority.path() / "chain.crt";
+    std::filesystem::copy_file(authority.file("dev-1.key"), authority.path() / "chain.key");
+    std::ofstream(chain) << std::ifstream(authority.file("dev-1.crt")).rdbuf()
+                         << std::ifstream(authority.file("ca.crt")).rdbuf();
+    const tls_context context(authority.settings(client_certificates::required));
+    for (const char* when : {"verified", "known"}) {
+        CAPTURE(when);
+        tls_peers peers(context, {.certificate = chain});
+        REQUIRE(peers.shake_hands() == tls_status::ok);
+        CHECK(identity_at(peers.server) == "dev-1");
+        CHECK(sk_X509_num(SSL_get_peer_cert_chain(peers.raw_server)) == 0);
+    }
+}
+
 TEST_CASE("a client without a certificate gets in only where it is optional") {
     test_authority authority;
     for (const int version : versions) {
