@@ -10,7 +10,7 @@
 namespace fb::app {
 namespace {
 
-constexpr std::size_t queued_lines_max = 8192;
+constexpr std::size_t queued_lines_max = 2048; // 400 bytes each, allocated at once
 
 spdlog::level::level_enum level_of(log_level level) {
     switch (level) {
