@@ -56,7 +56,11 @@ struct answers {
     std::optional<failure> failed;
 };
 
-enum class access { writing, reading };
+enum class access {
+    writing, // few rows, by their keys, with the same statements over and over
+    reading, // cannot write
+    tools,   // whole tables
+};
 
 class connection {
   public:

@@ -40,8 +40,8 @@ class postgres_fota_store final : public fota_store {
         , writer_(to_string(new_id<writer_uuid>(timestamp{}))) {}
 
     ~postgres_fota_store() override {
-        if (auto db = link_.get(); db && batches_ > 0)
-            (*db)->run(command{"DELETE FROM store_writers WHERE id = $1::uuid", {writer_}, false});
+        if (connection* db = link_.standing(); db != nullptr && batches_ > 0)
+            db->run(command{"DELETE FROM store_writers WHERE id = $1::uuid", {writer_}, false});
     }
 
     std::vector<fota_outcome> apply(std::span<const fota_operation> operations) override;

@@ -149,7 +149,8 @@ const std::string superseded_columns = "expected_version, id, " + changing_of_up
 const std::string created_columns = std::string(update_identity_columns) + ", " + changing_of_update;
 
 // The superseded rows are locked before anything is decided; the new one is inserted after they were changed, because
-// it reads from their UPDATE: the unique index on open updates is never in the way of what is right.
+// it reads from their change: the unique index on open updates is never in the way of what is right. Looks into tables
+// are as in report_batch.cpp.
 std::string create_sql() {
     const update row;
     const update_event event;
@@ -158,19 +159,20 @@ std::string create_sql() {
     out += ", " + rows_cte("c", superseded_columns, types_of({"bigint", "uuid"}, changing_fields(row)), last);
     out += ", " + rows_cte("e", std::string(event_columns), types_of({}, fields(event)), last);
     return out +
-           ", held AS MATERIALIZED (SELECT u.id FROM c JOIN updates u ON u.id = c.id "
-           "WHERE u.state_version = c.expected_version AND u.state IS NOT NULL ORDER BY u.id FOR UPDATE OF u)"
+           ", held AS MATERIALIZED (SELECT w.id FROM (SELECT c.* FROM c ORDER BY c.id) w CROSS JOIN LATERAL "
+           "(SELECT FROM updates u WHERE u.id = w.id AND u.state_version = w.expected_version AND u.state IS NOT NULL "
+           "FOR NO KEY UPDATE) u)"
            ", fit AS MATERIALIZED (SELECT n.id FROM n WHERE (SELECT count(*) FROM held) = (SELECT count(*) FROM c) "
-           "AND NOT EXISTS (SELECT FROM updates x WHERE x.id = n.id) "
+           "AND NOT EXISTS (SELECT FROM updates x WHERE x.id = n.id OFFSET 0) "
            "AND NOT (n.state IS NOT NULL AND n.state IN " +
            open_states + " AND EXISTS (SELECT FROM updates x WHERE x.device_id = n.device_id AND x.state IN " +
            open_states +
-           " AND NOT EXISTS (SELECT FROM c WHERE c.id = x.id))))"
-           ", chg AS (UPDATE updates u SET (" +
-           changing_of_update + ") = ROW(" + qualified("c", changing_of_update) +
-           ") FROM c, fit WHERE u.id = c.id RETURNING u.id)"
-           ", made AS (INSERT INTO updates (" +
-           created_columns + ") SELECT " + qualified("n", created_columns) +
+           " AND x.id NOT IN (SELECT id FROM c) OFFSET 0)))"
+           ", chg AS (INSERT INTO updates (id, " +
+           changing_of_update + ") SELECT c.id, " + qualified("c", changing_of_update) +
+           " FROM c, fit ON CONFLICT (id) DO UPDATE SET " + excluded_sql(changing_of_update, "", "") +
+           " RETURNING id), made AS (INSERT INTO updates (" + created_columns + ") SELECT " +
+           qualified("n", created_columns) +
            " FROM n JOIN fit ON fit.id = n.id WHERE (SELECT count(*) FROM chg) >= 0)"
            ", ev AS (INSERT INTO update_events (" +
            std::string(event_columns) + ") SELECT " + qualified("e", event_columns) +

@@ -18,6 +18,8 @@ class link {
     /// The connection, made now if there is none. Between two tries that failed it gives the last error at once.
     /// Always unavailable, so that nobody takes a password that was changed for a fault of his own.
     result<connection*> get();
+    /// The connection, if there is one at the moment.
+    connection* standing() noexcept { return connection_.get(); }
     /// It was lost.
     void drop() { connection_.reset(); }
 

@@ -14,7 +14,8 @@ struct settings {
     std::string password; // empty: as libpq finds it (PGPASSWORD, PGPASSFILE, ~/.pgpass)
     std::string schema = "public";
     std::chrono::milliseconds connect_timeout{5000};
-    std::chrono::milliseconds statement_timeout{10'000}; // of one statement, and of one batch
+    std::chrono::milliseconds statement_timeout{10'000}; // of one statement; the server's own limit
+    std::chrono::milliseconds answer_grace{2000};        // beyond it, for a batch: then the server is given up
     std::chrono::milliseconds retry_first{100};          // between two tries to connect; doubles, with jitter
     std::chrono::milliseconds retry_max{15'000};
     std::chrono::milliseconds doubt_max{20'000}; // how long apply() asks what became of a COMMIT without an answer

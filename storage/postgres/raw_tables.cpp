@@ -155,7 +155,7 @@ class postgres_raw_tables final : public raw_tables {
 result<std::unique_ptr<raw_tables>> open_raw_tables(const settings& s) {
     settings patient = s;
     patient.statement_timeout = patience;
-    auto db = connection::open(patient, access::writing);
+    auto db = connection::open(patient, access::tools);
     if (!db) return db.err();
     return std::unique_ptr<raw_tables>(std::make_unique<postgres_raw_tables>(std::move(*db), s.schema));
 }

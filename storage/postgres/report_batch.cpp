@@ -36,35 +36,42 @@ std::string given_rows() {
 // Order within the statement comes from who reads from whom: known event keys first, then the updates' rows are locked
 // and their versions compared, so that nobody can change them any more; what passes both is `fit`, and everything is
 // written for exactly those. A rival that inserts the same event key meanwhile makes the statement fail, not lie.
+//
+// Each look into a table is one by an index, for one row: OFFSET 0 and the lock keep the planner from making joins of
+// them, which would read whole tables once these have grown. `chg` never inserts: its rows exist and are locked.
+// Written so, it finds them by their key.
 std::string report_sql() {
     return "WITH " + given_rows() +
            ", o AS (SELECT generate_series(0, $1::integer - 1) AS op)"
-           ", dup AS (SELECT r.op FROM r JOIN update_results x ON x.event_key = r.event_key)"
-           ", held AS MATERIALIZED (SELECT c.op, c.state, u.id, u.device_id FROM c JOIN updates u ON u.id = c.id "
-           "WHERE u.state_version = c.expected_version AND u.state IS NOT NULL "
-           "AND NOT EXISTS (SELECT FROM dup WHERE dup.op = c.op) ORDER BY u.id FOR UPDATE OF u)"
-           ", stale AS (SELECT c.op FROM c WHERE NOT EXISTS (SELECT FROM held WHERE held.op = c.op) "
-           "UNION ALL SELECT held.op FROM held JOIN updates x ON x.device_id = held.device_id AND x.id <> held.id "
-           "WHERE x.state IN " +
-           open_states + " AND held.state IN " + open_states +
-           "), fit AS MATERIALIZED (SELECT op FROM o WHERE NOT EXISTS (SELECT FROM dup WHERE dup.op = o.op) "
-           "AND NOT EXISTS (SELECT FROM stale WHERE stale.op = o.op))"
+           ", dup AS (SELECT r.op FROM r WHERE EXISTS "
+           "(SELECT FROM update_results x WHERE x.event_key = r.event_key OFFSET 0))"
+           ", held AS MATERIALIZED (SELECT w.op, w.state, w.id, u.device_id FROM "
+           "(SELECT c.* FROM c WHERE c.op NOT IN (SELECT op FROM dup) ORDER BY c.id) w CROSS JOIN LATERAL "
+           "(SELECT u.device_id FROM updates u WHERE u.id = w.id AND u.state_version = w.expected_version "
+           "AND u.state IS NOT NULL FOR NO KEY UPDATE) u)"
+           ", stale AS (SELECT op FROM c WHERE op NOT IN (SELECT op FROM held) "
+           "UNION ALL SELECT held.op FROM held WHERE held.state IN " +
+           open_states +
+           " AND EXISTS (SELECT FROM updates x WHERE x.device_id = held.device_id AND x.id <> held.id AND x.state IN " +
+           open_states +
+           " OFFSET 0)), fit AS MATERIALIZED (SELECT op FROM o WHERE op NOT IN (SELECT op FROM dup) "
+           "AND op NOT IN (SELECT op FROM stale))"
            ", dev AS (INSERT INTO devices (" +
            std::string(device_columns) + ") SELECT " + qualified("d", device_columns) +
            " FROM d JOIN fit USING (op) ORDER BY d.device_id ON CONFLICT (device_id) DO UPDATE SET " +
            excluded_sql(device_columns, "id", "first_seen") +
            " RETURNING id, device_id)"
-           ", chg AS (UPDATE updates u SET (" +
-           report_changing_columns + ") = ROW(" + qualified("c", report_changing_columns) +
-           ") FROM c JOIN fit USING (op) WHERE u.id = c.id)"
-           ", res AS (INSERT INTO update_results (" +
+           ", chg AS (INSERT INTO updates (id, " +
+           report_changing_columns + ") SELECT c.id, " + qualified("c", report_changing_columns) +
+           " FROM c JOIN fit USING (op) ON CONFLICT (id) DO UPDATE SET " +
+           excluded_sql(report_changing_columns, "", "") + "), res AS (INSERT INTO update_results (" +
            std::string(result_columns) + ") SELECT " + inserted_result_columns() +
            " FROM r JOIN fit USING (op) LEFT JOIN d ON d.op = r.op AND d.id = r.device_id "
            "LEFT JOIN dev ON dev.device_id = d.device_id)"
            ", ev AS (INSERT INTO update_events (" +
            std::string(event_columns) + ") SELECT " + qualified("e", event_columns) +
-           " FROM e JOIN fit USING (op)) SELECT o.op, CASE WHEN EXISTS (SELECT FROM dup WHERE dup.op = o.op) "
-           "THEN 'duplicate' WHEN EXISTS (SELECT FROM fit WHERE fit.op = o.op) THEN 'done' ELSE 'conflict' END FROM o";
+           " FROM e JOIN fit USING (op)) SELECT op, CASE WHEN op IN (SELECT op FROM dup) THEN 'duplicate' "
+           "WHEN op IN (SELECT op FROM fit) THEN 'done' ELSE 'conflict' END FROM o";
 }
 
 std::size_t column_count(const std::string& columns) { return split_columns(columns).size(); }

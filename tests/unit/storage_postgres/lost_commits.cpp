@@ -53,7 +53,10 @@ struct proxied_world {
 
 /// COMMITs stay under way: they wait for a standby that does not exist.
 struct held_commits {
-    held_commits() { set("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "nobody"); }
+    held_commits() {
+        set("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "nobody");
+        eventually(one_is_held); // a process of the server's own has to notice first
+    }
     ~held_commits() { release(); }
     void release() { set("ALTER SYSTEM RESET synchronous_standby_names", ""); }
     static void set(const std::string& how, const std::string& until) {
@@ -61,6 +64,17 @@ struct held_commits {
         server.sql(how);
         server.sql("SELECT pg_reload_conf()");
         eventually([&] { return server.sql("SHOW synchronous_standby_names") == until; });
+    }
+    /// Commits something over a connection of its own; true when that waits.
+    static bool one_is_held() {
+        PGconn* db = PQconnectdb(postgres_server::shared().url().c_str());
+        PQsendQuery(db, "CREATE TABLE IF NOT EXISTS held (); DROP TABLE held");
+        const std::string waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = " +
+                                  std::to_string(PQbackendPID(db));
+        bool held = false;
+        while (!held && PQconsumeInput(db) == 1 && PQisBusy(db)) held = postgres_server::shared().sql(waits) == "1";
+        PQfinish(db);
+        return held;
     }
 };
 
@@ -108,8 +122,8 @@ TEST_CASE("a server killed with COMMIT on its disk and unanswered: after its sta
     std::string words;
     std::thread writer([&] { words = words_of(*w.store, w.next_report("k1")); });
     eventually([&] {
-        return postgres_server::shared().sql(
-                   "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "t";
+        return postgres_server::shared().sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND "
+                                             "query = 'COMMIT'") == "1";
     });
     postgres_server::shared().crash();
     postgres_server::shared().start();
