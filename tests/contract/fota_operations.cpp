@@ -266,6 +266,65 @@ TEST_CASE_TEMPLATE("a bad operation in the middle of a batch does not take its n
     CHECK(w.reader->list_updates({})->items.size() == 1);
 }
 
+TEST_CASE_TEMPLATE("reports of one device in one batch build on each other, whoever reports in between", Engine,
+                   FB_STORAGE_ENGINES) {
+    fota_world<Engine> w;
+    const firmware f = w.saved_firmware("sensor", "2.0.0");
+    std::vector<device> devices;
+    std::vector<update> updates;
+    for (int i = 0; i < 5; ++i) {
+        devices.push_back(w.saved_device("dev-" + std::to_string(i)));
+        updates.push_back(w.saved_update(devices.back(), f));
+    }
+    std::vector<fota_operation> ops;
+    std::vector<std::string> expected;
+    for (int step = 0; step < 4; ++step) {
+        for (std::size_t i = 0; i < devices.size(); ++i) {
+            devices[i].name = "step " + std::to_string(step);
+            update_change change = w.to_state(updates[i], update_state::downloading);
+            change.wanted.percent = step;
+            ++updates[i].state_version;
+            const std::string key = std::to_string(i) + ":" + std::to_string(step);
+            const update_event event = w.an_event(updates[i], update_state::downloading);
+            ops.push_back(record_report{devices[i], change, w.a_result(devices[i], key), {event}});
+            ops.push_back(record_report{devices[i], change, w.a_result(devices[i], key), {event}}); // again, at once
+            expected.insert(expected.end(), {"done", "duplicate"});
+        }
+    }
+    CHECK(w.apply_all(ops) == expected);
+    for (const update& u : updates) {
+        CHECK(w.stored(u.id).row.state_version == 4);
+        CHECK(w.stored(u.id).row.percent == 3);
+        CHECK(w.reader->events_of(u.id)->size() == 4);
+    }
+    CHECK((*w.reader->find_device("dev-3"))->name == "step 3");
+    CHECK(w.reader->list_results({})->items.size() == 20);
+}
+
+TEST_CASE_TEMPLATE("operations on rows that do not exist are refused one by one, their neighbours stay", Engine,
+                   FB_STORAGE_ENGINES) {
+    fota_world<Engine> w;
+    const device a = w.a_device("a"), b = w.a_device("b"), nobody = w.a_device("nobody");
+    const firmware f = w.a_firmware("sensor", "1.0.0");
+    update_result astray = w.a_result(a, "astray");
+    astray.update_id = new_id<update_uuid>(w.now);
+    CHECK(w.apply_all({
+              record_report{a, {}, {}, {}},
+              record_report{{}, {}, w.a_result(nobody, "k1"), {}},
+              save_firmware{f},
+              create_update{w.an_update(a, w.a_firmware("sensor", "unknown")), {}, {}},
+              record_report{{}, {}, astray, {}},
+              record_report{b, {}, {}, {w.an_event(w.an_update(a, f), update_state::offered)}},
+              create_update{w.an_update(a, f), {}, {}},
+              record_report{{}, {}, w.a_result(a, "k2"), {}},
+              record_report{{}, {}, w.a_result(a, "k2"), {}},
+          }) == std::vector<std::string>{"done", "invalid", "done", "invalid", "invalid", "invalid", "done", "done",
+                                         "duplicate"});
+    CHECK_FALSE(*w.reader->find_device("b"));
+    CHECK(w.reader->list_updates({})->items.size() == 1);
+    CHECK(w.reader->list_results({})->items.size() == 1);
+}
+
 TEST_CASE_TEMPLATE("firmware: one row per type and version, back as saved, its state settable", Engine,
                    FB_STORAGE_ENGINES) {
     fota_world<Engine> w;

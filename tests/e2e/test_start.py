@@ -37,6 +37,7 @@ class Start(Case):
         for name in ("plain_port", "http_port"):
             b = self.new_broker(http=True)
             with socket.socket() as taken:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection of before may rest there
                 taken.bind(("127.0.0.1", getattr(b, name)))
                 taken.listen()
                 status, log = self.fails(b)

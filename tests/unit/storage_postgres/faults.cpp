@@ -32,7 +32,8 @@ class other_session {
     ~other_session() { PQfinish(db_); }
     other_session(const other_session&) = delete;
     other_session& operator=(const other_session&) = delete;
-    void commit() { PQclear(PQexec(db_, "COMMIT")); }
+    void run(const char* sql) { PQclear(PQexec(db_, sql)); }
+    void commit() { run("COMMIT"); }
 
   private:
     PGconn* db_;
@@ -211,6 +212,25 @@ TEST_CASE("an event key that another gateway writes at the same moment is a dupl
     rival.commit();
     writer.join();
     CHECK(words == "duplicate done");
+}
+
+TEST_CASE("a batch that a deadlock ended is applied when the other one is through") {
+    const auto s = fresh_settings();
+    const auto store = opened(s);
+    REQUIRE(words_of(*store, {registration("a"), registration("b")}) == "done done");
+    // Patient for longer than we are: it is the store's transaction that the server ends.
+    other_session rival(s, "SET deadlock_timeout = '10min'; UPDATE devices SET ip = 'rival' WHERE device_id = 'b'");
+    std::string words;
+    std::thread writer([&] {
+        words = words_of(*store, {patch_device{"a", "n", {}, {}}, patch_device{"b", "n", {}, {}}});
+    });
+    eventually(
+        [] { return postgres_server::shared().sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") == "t"; });
+    rival.run("UPDATE devices SET ip = 'rival' WHERE device_id = 'a'");
+    rival.commit();
+    writer.join();
+    CHECK(words == "done done");
+    CHECK(sql_in(s, "SELECT string_agg(name || ip, ' ') FROM devices") == "nrival nrival");
 }
 
 TEST_CASE("what libpq and the server say becomes a kind and an advice") {
