@@ -157,7 +157,8 @@ class postgres_server {
 
     pid_t spawn_server() const {
         return spawn({programs_ + "/postgres", "-D", data(), "-k", sockets().string(), "-c", "listen_addresses=", "-c",
-                      "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off"});
+                      "shared_buffers=8MB", "-c", "max_connections=40", "-c", "autovacuum=off", "-c",
+                      "recovery_init_sync_method=syncfs"});
     }
 
     bool ended() {
