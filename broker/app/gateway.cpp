@@ -73,7 +73,8 @@ gateway::gateway(const config& c)
     for (http_listener& l : config_.http.listeners) take_free_port(l.url);
     open_stores();
     make_spill();
-    make_broker();
+    make_broker(); // it listens now: who comes while a large state.db is read is answered a little later, not refused
+    session_store_ = open_state(data_, config_.state);
     load_state();
     writer_ = std::make_unique<state_writer>(*session_store_);
     writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
@@ -98,7 +99,6 @@ gateway::~gateway() {
 void gateway::open_stores() {
     fota_store_ = await_database(config_);
     data_.ensure_admin_token(*fota_store_);
-    session_store_ = open_state(data_, config_.state);
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
 }
 
@@ -167,12 +167,6 @@ void gateway::make_broker() {
     settings.sys_interval_s = config_.mqtt.sys_interval_s;
     settings.local_filters = fota_filters();
 
-    // Numbers above everything stored: the engines need them when they are made, before what is stored can be given to
-    // them.
-    restored_ = value_or_throw(session_store_->load({}));
-    settings.engine.first_session_number = restored_.session + 1;
-    settings.engine.first_message_id = restored_.message + 1;
-
     net::broker_hooks hooks;
     hooks.persist = [this](core::shard_id shard, core::persist_batch batch) {
         writer_->submit(shard, std::move(batch));
@@ -207,7 +201,8 @@ void gateway::load_state() {
         broker_->restore_retained(to_message(m, true, now, space_for_messages()), version);
         ++retained;
     };
-    value_or_throw(session_store_->load(loader));
+    const storage::session_counters last = value_or_throw(session_store_->load(loader));
+    broker_->number_from(last.session + 1, last.message + 1);
     const std::size_t count = sessions.size();
     for (auto& [number, s] : sessions) broker_->restore(std::move(s));
     if (count + retained > 0) {

@@ -43,7 +43,6 @@ class gateway {
     std::unique_ptr<message_spill> spill_; // outlives every message
     std::unique_ptr<storage::fota_store> fota_store_;
     std::unique_ptr<storage::redo::redo_store> session_store_;
-    storage::session_counters restored_;
     std::optional<storage::blob_files> blobs_;
     fota_joint joint_;
     std::unique_ptr<net::broker> broker_;

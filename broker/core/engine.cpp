@@ -43,8 +43,8 @@ engine::engine(engine_config config, shared_state shared, crossing_port& crossin
     , effects_(out)
     , cache_(shared.index, config_.limits.match_cache_entries_max)
     , random_(config_.seed)
-    , next_session_number_(config_.first_session_number + config_.shard)
-    , next_message_id_(config_.first_message_id + config_.shard) {
+    , next_session_number_(1u + config_.shard)
+    , next_message_id_(1u + config_.shard) {
     pending_persist_.serial = 1;
 }
 

@@ -64,13 +64,11 @@ struct engine_config {
     std::function<bool(std::string_view)> valid_device_id;
     std::shared_ptr<const authenticator> authentication; // null: certificates only
     bool accept_mqtt_31 = false;                         // old devices
-    std::string server_reference;           // where MQTT 5 clients go that find no room here; empty: nowhere
-    bool server_moved = false;              // everybody is to go there
-    bool check_payload_format = false;      // a payload that says it is UTF-8 must be
-    std::uint64_t seed = 1;                 // of assigned client ids
-    std::uint64_t first_session_number = 1; // above everything in the state store
-    std::uint64_t first_message_id = 1;
-    message_space* spill = nullptr; // for messages when memory runs short; outlives the engine
+    std::string server_reference;      // where MQTT 5 clients go that find no room here; empty: nowhere
+    bool server_moved = false;         // everybody is to go there
+    bool check_payload_format = false; // a payload that says it is UTF-8 must be
+    std::uint64_t seed = 1;            // of assigned client ids
+    message_space* spill = nullptr;    // for messages when memory runs short; outlives the engine
 };
 
 struct shared_state {
@@ -157,6 +155,8 @@ class engine {
 
     /// At start, before any other event.
     void restore(restored_session s, const instant& now);
+    /// Before the first event, when anything was stored: numbers for what is new, above all that is in the state store.
+    void number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept;
 
     // --- Answers ---
 

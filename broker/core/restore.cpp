@@ -5,6 +5,11 @@
 
 namespace fb::core {
 
+void engine::number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept {
+    next_session_number_ = first_session + config_.shard;
+    next_message_id_ = first_message + config_.shard;
+}
+
 void engine::restore(restored_session r, const instant& now) {
     now_ = now;
     sessions_.emplace_back();

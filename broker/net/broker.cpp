@@ -60,6 +60,10 @@ void broker::bind(listener_settings& l) {
     shards_.front()->listen(opened.fd, l);
 }
 
+void broker::number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept {
+    for (auto& s : shards_) s->engine().number_from(first_session, first_message);
+}
+
 void broker::restore(core::restored_session s) {
     const core::shard_id home = core::home_shard(s.client_id, settings_.engine.shard_count);
     shards_[home]->engine().restore(std::move(s), time_now());

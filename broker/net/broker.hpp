@@ -20,8 +20,10 @@ class broker final : private shard_peers {
 
     // --- Start-up, in this order, on one thread ---
 
-    /// Opens the listening sockets; throws std::runtime_error that names the address. Nobody is accepted yet.
+    /// Opens the listening sockets; throws std::runtime_error that names the address. Who connects from now on is
+    /// answered after start().
     void bind();
+    void number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept;
     void restore(core::restored_session s);
     void restore_retained(const core::message_ptr& m, std::uint64_t version);
     void start();

@@ -244,13 +244,12 @@ class broker {
                 return !id.empty() && id.find_first_of("+#/ ") == id.npos;
             };
             config.seed = i + 1u;
-            config.first_session_number = store_.next_session_number();
-            config.first_message_id = store_.next_message_id();
             if (setup_.configure) setup_.configure(config);
             shards_.push_back(std::make_unique<node>(*this));
             auto& s = *shards_.back();
             s.engine =
                 std::make_unique<core::engine>(config, core::shared_state{*index, *retained, *counts}, s, s.effects);
+            s.engine->number_from(store_.next_session_number(), store_.next_message_id());
         }
         store_.restore_retained(*retained);
         for (auto& s : store_.sessions()) {
