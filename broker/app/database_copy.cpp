@@ -121,9 +121,14 @@ class import_run {
         if (!std::getline(in_, line_)) return false;
         ++number_;
         if (line_.size() > line_bytes_max) fail("is too long");
-        document_.Parse(line_.data(), line_.size());
+        document_.Parse<rapidjson::kParseIterativeFlag>(line_.data(), line_.size()); // no recursion
         if (document_.HasParseError() || !document_.IsObject()) fail("is not a JSON object");
         return true;
+    }
+
+    /// Of the line's object; null: it has no such member.
+    const rapidjson::Value* member(const char* name) const {
+        return document_.HasMember(name) ? &document_[name] : nullptr;
     }
 
     void begin(int schema_version) {
@@ -131,8 +136,8 @@ class import_run {
         const auto& format = document_["fotabroker_export"];
         if (!format.IsInt() || format.GetInt() != format_version)
             fail("the export has a format this program does not know");
-        const auto version = document_.FindMember("schema_version");
-        if (version == document_.MemberEnd() || !version->value.IsInt() || version->value.GetInt() != schema_version) {
+        const rapidjson::Value* version = member("schema_version");
+        if (version == nullptr || !version->IsInt() || version->GetInt() != schema_version) {
             fail("the export is of another schema version than the database, which has " +
                  std::to_string(schema_version) + ": migrate the one it came from, and export again");
         }
@@ -140,19 +145,16 @@ class import_run {
     }
 
     void take_row() {
-        const auto name = document_.FindMember("table");
-        const auto row = document_.FindMember("row");
-        if (name == document_.MemberEnd() || !name->value.IsString() || row == document_.MemberEnd() ||
-            !row->value.IsObject())
-            fail("has no table and row");
+        const rapidjson::Value* name = member("table");
+        const rapidjson::Value* row = member("row");
+        if (name == nullptr || !name->IsString() || row == nullptr || !row->IsObject()) fail("has no table and row");
         const auto& all = storage::fota_tables();
-        const auto found = std::find_if(all.begin(), all.end(), [&](const table& t) {
-            return t.name == std::string_view(name->value.GetString());
-        });
-        if (found == all.end()) fail(std::string("there is no table \"") + name->value.GetString() + "\"");
+        const auto found = std::find_if(all.begin(), all.end(),
+                                        [&](const table& t) { return t.name == std::string_view(name->GetString()); });
+        if (found == all.end()) fail(std::string("there is no table \"") + name->GetString() + "\"");
         if (table_ != &*found || waiting_.size() >= rows_at_once) flush();
         table_ = &*found;
-        waiting_.push_back(row_from(row->value));
+        waiting_.push_back(row_from(*row));
         const auto count = ++done_.rows[static_cast<std::size_t>(found - all.begin())].second;
         if (count % rows_at_once == 0) progress_(found->name, count);
     }
