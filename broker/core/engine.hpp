@@ -328,6 +328,7 @@ class engine {
     message_ptr make_message(message_parts parts);
     void drop_expired_retained();
     route_outcome route(const message_ptr& m, session* from, const ack_token& token, bool live_only);
+    void look_ahead(std::span<const match_entry> next) const;
     bool deliver_own(const message_ptr& m, const match_list& list, bool live_only, bool awaited);
     bool deliver_entry(const message_ptr& m, const match_list& list, const match_entry& e, bool live_only,
                        bool awaited);
