@@ -55,6 +55,8 @@ _NO_HTTP = """
 url = "http://127.0.0.1:{http_port}"
 """
 
+_READY = "\nready\n"
+
 
 def eventually(check, what, patience_s=PATIENCE_S):
     """Calls `check` until it returns something true, which is returned."""
@@ -92,14 +94,20 @@ class Broker:
         return self
 
     def start(self, **options):
+        """Waits until it serves; it listens before that, while it reads what is stored."""
+        started = self.log().count(_READY)
         self.spawn(**options)
+        eventually(lambda: self._died() or self.log().count(_READY) > started, "the broker is ready")
         for port in filter(None, (self.plain_port, self.tls_port, self.http_port)):
             eventually(lambda: self._accepts(port), f"the broker listens on {port}")
         return self
 
-    def _accepts(self, port):
+    def _died(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the broker ended with {self.process.returncode}:\n{self.log()}")
+
+    def _accepts(self, port):
+        self._died()
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", port)) == 0
 
