@@ -191,9 +191,9 @@ TEST_CASE("what was stored while the clock was in 1970 has what was left of its 
     const instant in_1970{5'000, 60'000};
     kept store;
     const auto once = proto::qos::at_least_once;
-    store.apply({a_session(), persist::enqueue{3, 1, a_message(in_1970.mono_ms + 600'000, 5), once},
-                 persist::enqueue{3, 2, a_message(in_1970.mono_ms - 1, 6), once},
-                 persist::enqueue{3, 3, a_message(never, 7), once}},
+    store.apply({a_session(), persist::enqueue{3, 1, a_message(in_1970.mono_ms + 600'000, 5), once, false, 0, {}, {}},
+                 persist::enqueue{3, 2, a_message(in_1970.mono_ms - 1, 6), once, false, 0, {}, {}},
+                 persist::enqueue{3, 3, a_message(never, 7), once, false, 0, {}, {}}},
                 in_1970);
     const everything e = store.load();
     REQUIRE(e.queue.size() == 3);
