@@ -29,8 +29,11 @@ engine::route_outcome engine::route(const message_ptr& m, session* from, const a
     route_outcome result;
     match_list_ptr list;
     const bool together = must_be_one_commit(*m, from, token, live_only);
-    if (rule<"v5[MQTT-3.3.1-5]", "v5[MQTT-3.3.1-8]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-12]">(!m->retain() ||
-                                                                                                  live_only)) {
+    // Retained messages give no memory back by themselves: with more of them publishers would wait for ever.
+    const bool no_room = m->retain() && !live_only && !m->payload().empty() && memory_level() >= memory_level::full;
+    if (no_room) counters_.retained_refused.add();
+    if (rule<"v5[MQTT-3.3.1-5]", "v5[MQTT-3.3.1-8]", "v311[MQTT-3.3.1-5]", "v311[MQTT-3.3.1-12]">(
+            !m->retain() || live_only || no_room)) {
         list = cache_.lookup(m->topic());
         // Behind a retained message that is still in our own inbox.
         const bool own_too = rule<"v5[MQTT-4.6.0-5]", "v5[MQTT-4.6.0-6]", "v311[MQTT-4.6.0-5]", "v311[MQTT-4.6.0-6]">(

@@ -112,6 +112,23 @@ TEST_CASE("at memory_bytes_max nothing is queued for the absent; whoever is conn
     b.client("absent").resume().expect("CONNACK 00 present").expect("PUBLISH a '2' q1 #1").expect_nothing();
 }
 
+TEST_CASE("at memory_bytes_max nothing more is retained; subscribers get it, and what is retained can be cleared") {
+    broker b(with_memory(200 * mib));
+    auto& s = b.client("s").connect().expect("CONNACK 00").subscribe("a", 0).expect("SUBACK #1 00");
+    auto& p = b.client("p").connect().expect("CONNACK 00");
+    p.publish("a", "1", 0, retain);
+    s.expect("PUBLISH a '1' q0");
+    CHECK(b.retained->message_count() == 1);
+    const pretended_use all(210 * mib);
+    p.publish("b", "2", 0, retain);
+    CHECK(b.retained->message_count() == 1);
+    CHECK(b.total(&core::counters::retained_refused) == 1);
+    p.publish("a", "3", 0, retain);
+    s.expect("PUBLISH a '3' q0");
+    p.publish("a", "", 0, retain);
+    CHECK(b.retained->message_count() == 0);
+}
+
 TEST_CASE("at memory_bytes_max a slow reader keeps less unsent output and fewer QoS 0 messages") {
     broker b(with_memory(200 * mib));
     auto& s = b.client("s").connect().expect("CONNACK 00").subscribe("a", 0).expect("SUBACK #1 00").stop_reading();
