@@ -118,12 +118,26 @@ class import_run {
     }
 
     bool next() {
-        if (!std::getline(in_, line_)) return false;
-        ++number_;
-        if (line_.size() > line_bytes_max) fail("is too long");
+        if (!read_line()) return false;
+        document_.SetNull();
+        document_.GetAllocator().Clear(); // it keeps what earlier lines took otherwise
         document_.Parse<rapidjson::kParseIterativeFlag>(line_.data(), line_.size()); // no recursion
         if (document_.HasParseError() || !document_.IsObject()) fail("is not a JSON object");
         return true;
+    }
+
+    bool read_line() {
+        line_.clear();
+        ++number_;
+        auto& bytes = *in_.rdbuf();
+        int c = bytes.sbumpc();
+        const bool some = c != EOF;
+        for (; c != EOF && c != '\n'; c = bytes.sbumpc()) {
+            if (line_.size() == line_bytes_max) fail("is too long");
+            line_.push_back(static_cast<char>(c));
+        }
+        if (!some) --number_;
+        return some;
     }
 
     /// Of the line's object; null: it has no such member.

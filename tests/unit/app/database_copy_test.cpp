@@ -110,6 +110,7 @@ TEST_CASE("a file that was cut, changed or made for something else is refused, a
     const std::string text = exported(dir / "a.db");
     CHECK(import_fault(text) == "");
     CHECK(import_fault("").starts_with("line 0: is not the beginning of an export"));
+    CHECK(import_fault(std::string((16 << 20) + 1, '[')).starts_with("line 1: is too long"));
     CHECK(import_fault(std::string(1'000'000, '[') + "\n").find("not a JSON object") != std::string::npos);
     CHECK(import_fault("{}\n").find("is not the beginning") != std::string::npos);
     CHECK(import_fault(text.substr(0, text.rfind('\n', text.size() - 2) + 1)).find("cut short") != std::string::npos);
