@@ -20,7 +20,8 @@ namespace fb::storage {
 
 struct table {
     const char* name;
-    std::string columns; // "a, b"; the first one is the key
+    int key_columns;     // how many of the columns, from the first, are the key
+    std::string columns; // "a, b"
     std::vector<column_type> types;
 };
 /// All of the present schema version, those that others refer to first.
@@ -50,10 +51,13 @@ class raw_tables {
     /// whole.
     virtual status begin(bool writing) = 0;
     virtual status commit() = 0;
-    /// At most `limit` rows in the order of their keys, those behind `after`.
-    virtual result<std::vector<raw_row>> read(const table& t, const std::optional<std::string>& after, int limit) = 0;
+    /// At most `limit` rows in the order of their keys, those behind the row `after`; of all when it is empty.
+    virtual result<std::vector<raw_row>> read(const table& t, const raw_row& after, int limit) = 0;
     virtual status write(const table& t, std::span<const raw_row> rows) = 0;
 };
+
+/// "a" or "a, b": the columns of the key.
+std::string key_of(const table& t);
 
 /// What may never be, as a query that counts it, and the words for it. The SQL is every engine's.
 struct consistency_rule {

@@ -236,13 +236,13 @@ copied export_database(storage::raw_tables& from, std::ostream& out, const copy_
     put(first_line(state_of(from).version));
     for (const table& t : storage::fota_tables()) {
         std::int64_t count = 0;
-        for (std::optional<std::string> after;;) {
+        for (raw_row after;;) {
             const auto rows = from.read(t, after, rows_at_once);
             if (!rows) throw std::runtime_error(rows.err().text);
             if (rows->empty()) break;
             for (const raw_row& row : *rows) put(line_of(t, row));
             count += static_cast<std::int64_t>(rows->size());
-            after = rows->back().front();
+            after = rows->back();
             progress(t.name, count);
         }
         done.rows.emplace_back(t.name, count);

@@ -1,6 +1,6 @@
 // FOTA's data as a file of JSON lines, out of any database and into any other.
 //
-// The first line says what the file is: {"fotabroker_export":1,"schema_version":2}. Then one line for each row:
+// The first line says what the file is: {"fotabroker_export":1,"schema_version":3}. Then one line for each row:
 // {"table":"devices","row":{"id":"...",...}}. The last line says that it is the last: {"rows":{"devices":7,...},
 // "sha256":"..."}, the SHA-256 of all lines before it. Tools may make such files, too.
 #pragma once

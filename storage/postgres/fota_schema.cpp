@@ -137,9 +137,150 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 )sql";
 
+constexpr char full_model[] = R"sql(
+CREATE TABLE gateways (
+    id         uuid PRIMARY KEY,
+    name       text NOT NULL,
+    peer_url   text,
+    version    text,
+    instance   uuid,
+    started_at timestamptz,
+    seen_at    timestamptz
+);
+CREATE TABLE leases (
+    name       text COLLATE "C" PRIMARY KEY,
+    holder     uuid NOT NULL REFERENCES gateways (id),
+    expires_at timestamptz NOT NULL
+);
+CREATE TABLE shared_secrets (
+    name       text COLLATE "C" PRIMARY KEY,
+    secret     text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE TABLE signing_keys (
+    kid         text COLLATE "C" PRIMARY KEY,
+    alg         text NOT NULL,
+    public_key  text NOT NULL,
+    name        text,
+    device_type text,
+    created_by  text,
+    created_at  timestamptz NOT NULL,
+    revoked_at  timestamptz
+);
+CREATE TABLE firmware_signatures (
+    firmware_id uuid NOT NULL REFERENCES firmwares (id),
+    kid         text COLLATE "C" NOT NULL REFERENCES signing_keys (kid),
+    alg         text NOT NULL,
+    signature   text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    PRIMARY KEY (firmware_id, kid)
+);
+CREATE TABLE rollouts (
+    id                   uuid PRIMARY KEY,
+    name                 text NOT NULL,
+    firmware_id          uuid NOT NULL REFERENCES firmwares (id),
+    state                text NOT NULL CHECK (state IN
+        ('draft', 'awaiting_approval', 'ready', 'running', 'paused', 'finished', 'aborted')),
+    target               text NOT NULL DEFAULT '{}',
+    mode                 text NOT NULL DEFAULT 'forced',
+    max_inflight         integer,
+    rate_per_minute      integer,
+    download_bytes_per_s bigint,
+    window_cron          text,
+    window_zone          text,
+    window_duration_s    integer,
+    start_at             timestamptz,
+    dynamic              boolean NOT NULL DEFAULT false,
+    created_by           text,
+    created_at           timestamptz NOT NULL,
+    approved_by          text,
+    approved_at          timestamptz,
+    started_at           timestamptz,
+    state_at             timestamptz,
+    pause_reason         text,
+    state_version        bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE rollout_groups (
+    rollout_id        uuid NOT NULL REFERENCES rollouts (id),
+    number            integer NOT NULL,
+    percent           integer NOT NULL,
+    state             text NOT NULL,
+    success_threshold integer,
+    failure_threshold integer,
+    soak_s            integer,
+    success_action    text,
+    total             integer NOT NULL DEFAULT 0,
+    succeeded         integer NOT NULL DEFAULT 0,
+    failed            integer NOT NULL DEFAULT 0,
+    decided           integer NOT NULL DEFAULT 0,
+    started_at        timestamptz,
+    ended_at          timestamptz,
+    PRIMARY KEY (rollout_id, number)
+);
+
+ALTER TABLE devices ADD COLUMN gateway_id uuid REFERENCES gateways (id);
+ALTER TABLE devices ADD COLUMN session_epoch bigint NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN dialect text NOT NULL DEFAULT 'native';
+ALTER TABLE devices ADD COLUMN auth_state text;
+CREATE INDEX devices_gateway ON devices (gateway_id, id);
+
+ALTER TABLE firmwares ADD COLUMN channel text;
+ALTER TABLE firmwares ADD COLUMN security boolean NOT NULL DEFAULT false;
+ALTER TABLE firmwares ADD COLUMN sbom_url text;
+
+ALTER TABLE updates ADD COLUMN rollout_id uuid REFERENCES rollouts (id);
+ALTER TABLE updates ADD COLUMN rollout_group integer;
+ALTER TABLE updates ADD COLUMN mode text NOT NULL DEFAULT 'forced';
+ALTER TABLE updates ADD COLUMN ddi_action_id bigint;
+CREATE INDEX updates_rollout ON updates (rollout_id, state) WHERE rollout_id IS NOT NULL;
+CREATE UNIQUE INDEX updates_ddi_action ON updates (ddi_action_id) WHERE ddi_action_id IS NOT NULL;
+
+CREATE TABLE outbox (
+    id         uuid PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    gateway_id uuid REFERENCES gateways (id),
+    device_id  uuid REFERENCES devices (id),
+    kind       text NOT NULL,
+    update_id  uuid REFERENCES updates (id),
+    payload    text
+);
+CREATE INDEX outbox_gateway ON outbox (gateway_id, id);
+
+CREATE TABLE audit_log (
+    seq           bigint PRIMARY KEY,
+    at            timestamptz NOT NULL,
+    actor         text NOT NULL,
+    action        text NOT NULL,
+    subject       text,
+    detail        text,
+    previous_hash text NOT NULL,
+    hash          text NOT NULL
+);
+
+CREATE TABLE users (
+    id            uuid PRIMARY KEY,
+    name          text COLLATE "C" NOT NULL UNIQUE,
+    role          text NOT NULL,
+    password_hash text NOT NULL,
+    created_at    timestamptz NOT NULL,
+    disabled_at   timestamptz
+);
+
+CREATE TABLE auth_failures (
+    id      uuid PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    address text,
+    who     text,
+    reason  text NOT NULL,
+    count   integer NOT NULL DEFAULT 1
+);
+CREATE INDEX auth_failures_time ON auth_failures (at);
+)sql";
+
 constexpr migration migrations[] = {
     {1, "seed", seed},
     {2, "working_columns", working_columns},
+    {3, "full_model", full_model},
 };
 
 } // namespace

@@ -79,12 +79,13 @@ class postgres_raw_tables final : public raw_tables {
     }
     status commit() override { return plain("COMMIT"); }
 
-    result<std::vector<raw_row>> read(const table& t, const std::optional<std::string>& after, int limit) override {
-        const auto key = std::string(split_columns(t.columns).front());
-        command c{"SELECT " + t.columns + " FROM " + t.name + (after ? " WHERE " + key + " > $2" : "") + " ORDER BY " +
-                      key + " LIMIT $1::bigint",
+    result<std::vector<raw_row>> read(const table& t, const raw_row& after, int limit) override {
+        const std::string key = key_of(t);
+        const std::string behind = t.key_columns == 1 ? " > $2" : " > ($2, $3)";
+        command c{"SELECT " + t.columns + " FROM " + t.name + (after.empty() ? "" : " WHERE (" + key + ")" + behind) +
+                      " ORDER BY " + key + " LIMIT $1::bigint",
                   {std::to_string(limit)}};
-        if (after) c.values.push_back(*after);
+        if (!after.empty()) c.values.insert(c.values.end(), after.begin(), after.begin() + t.key_columns);
         const auto ran = run(std::move(c));
         if (!ran) return ran.err();
         std::vector<raw_row> out;

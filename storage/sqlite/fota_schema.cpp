@@ -134,9 +134,150 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 )sql";
 
+constexpr char full_model[] = R"sql(
+CREATE TABLE gateways (
+    id         TEXT PRIMARY KEY NOT NULL,
+    name       TEXT NOT NULL,
+    peer_url   TEXT,
+    version    TEXT,
+    instance   TEXT,
+    started_at TEXT,
+    seen_at    TEXT
+);
+CREATE TABLE leases (
+    name       TEXT PRIMARY KEY NOT NULL,
+    holder     TEXT NOT NULL REFERENCES gateways (id),
+    expires_at TEXT NOT NULL
+);
+CREATE TABLE shared_secrets (
+    name       TEXT PRIMARY KEY NOT NULL,
+    secret     TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE TABLE signing_keys (
+    kid         TEXT PRIMARY KEY NOT NULL,
+    alg         TEXT NOT NULL,
+    public_key  TEXT NOT NULL,
+    name        TEXT,
+    device_type TEXT,
+    created_by  TEXT,
+    created_at  TEXT NOT NULL,
+    revoked_at  TEXT
+);
+CREATE TABLE firmware_signatures (
+    firmware_id TEXT NOT NULL REFERENCES firmwares (id),
+    kid         TEXT NOT NULL REFERENCES signing_keys (kid),
+    alg         TEXT NOT NULL,
+    signature   TEXT NOT NULL,
+    created_at  TEXT NOT NULL,
+    PRIMARY KEY (firmware_id, kid)
+);
+CREATE TABLE rollouts (
+    id                   TEXT PRIMARY KEY NOT NULL,
+    name                 TEXT NOT NULL,
+    firmware_id          TEXT NOT NULL REFERENCES firmwares (id),
+    state                TEXT NOT NULL CHECK (state IN
+        ('draft', 'awaiting_approval', 'ready', 'running', 'paused', 'finished', 'aborted')),
+    target               TEXT NOT NULL DEFAULT '{}',
+    mode                 TEXT NOT NULL DEFAULT 'forced',
+    max_inflight         INTEGER,
+    rate_per_minute      INTEGER,
+    download_bytes_per_s INTEGER,
+    window_cron          TEXT,
+    window_zone          TEXT,
+    window_duration_s    INTEGER,
+    start_at             TEXT,
+    dynamic              INTEGER NOT NULL DEFAULT 0,
+    created_by           TEXT,
+    created_at           TEXT NOT NULL,
+    approved_by          TEXT,
+    approved_at          TEXT,
+    started_at           TEXT,
+    state_at             TEXT,
+    pause_reason         TEXT,
+    state_version        INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE rollout_groups (
+    rollout_id        TEXT NOT NULL REFERENCES rollouts (id),
+    number            INTEGER NOT NULL,
+    percent           INTEGER NOT NULL,
+    state             TEXT NOT NULL,
+    success_threshold INTEGER,
+    failure_threshold INTEGER,
+    soak_s            INTEGER,
+    success_action    TEXT,
+    total             INTEGER NOT NULL DEFAULT 0,
+    succeeded         INTEGER NOT NULL DEFAULT 0,
+    failed            INTEGER NOT NULL DEFAULT 0,
+    decided           INTEGER NOT NULL DEFAULT 0,
+    started_at        TEXT,
+    ended_at          TEXT,
+    PRIMARY KEY (rollout_id, number)
+);
+
+ALTER TABLE devices ADD COLUMN gateway_id TEXT REFERENCES gateways (id);
+ALTER TABLE devices ADD COLUMN session_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN dialect TEXT NOT NULL DEFAULT 'native';
+ALTER TABLE devices ADD COLUMN auth_state TEXT;
+CREATE INDEX devices_gateway ON devices (gateway_id, id);
+
+ALTER TABLE firmwares ADD COLUMN channel TEXT;
+ALTER TABLE firmwares ADD COLUMN security INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firmwares ADD COLUMN sbom_url TEXT;
+
+ALTER TABLE updates ADD COLUMN rollout_id TEXT REFERENCES rollouts (id);
+ALTER TABLE updates ADD COLUMN rollout_group INTEGER;
+ALTER TABLE updates ADD COLUMN mode TEXT NOT NULL DEFAULT 'forced';
+ALTER TABLE updates ADD COLUMN ddi_action_id INTEGER;
+CREATE INDEX updates_rollout ON updates (rollout_id, state) WHERE rollout_id IS NOT NULL;
+CREATE UNIQUE INDEX updates_ddi_action ON updates (ddi_action_id) WHERE ddi_action_id IS NOT NULL;
+
+CREATE TABLE outbox (
+    id         TEXT PRIMARY KEY NOT NULL,
+    created_at TEXT NOT NULL,
+    gateway_id TEXT REFERENCES gateways (id),
+    device_id  TEXT REFERENCES devices (id),
+    kind       TEXT NOT NULL,
+    update_id  TEXT REFERENCES updates (id),
+    payload    TEXT
+);
+CREATE INDEX outbox_gateway ON outbox (gateway_id, id);
+
+CREATE TABLE audit_log (
+    seq           INTEGER PRIMARY KEY NOT NULL,
+    at            TEXT NOT NULL,
+    actor         TEXT NOT NULL,
+    action        TEXT NOT NULL,
+    subject       TEXT,
+    detail        TEXT,
+    previous_hash TEXT NOT NULL,
+    hash          TEXT NOT NULL
+);
+
+CREATE TABLE users (
+    id            TEXT PRIMARY KEY NOT NULL,
+    name          TEXT NOT NULL UNIQUE,
+    role          TEXT NOT NULL,
+    password_hash TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    disabled_at   TEXT
+);
+
+CREATE TABLE auth_failures (
+    id      TEXT PRIMARY KEY NOT NULL,
+    at      TEXT NOT NULL,
+    address TEXT,
+    who     TEXT,
+    reason  TEXT NOT NULL,
+    count   INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX auth_failures_time ON auth_failures (at);
+)sql";
+
 constexpr migration migrations[] = {
     {1, "seed", seed},
     {2, "working_columns", working_columns},
+    {3, "full_model", full_model},
 };
 
 } // namespace

@@ -56,11 +56,14 @@ class sqlite_raw_tables final : public raw_tables {
     }
     status commit() override { return db_->exec("COMMIT"); }
 
-    result<std::vector<raw_row>> read(const table& t, const std::optional<std::string>& after, int limit) override {
-        const auto key = std::string(split_columns(t.columns).front());
-        query q(*db_, "SELECT " + t.columns + " FROM " + t.name + (after ? " WHERE " + key + " > ?" : "") +
-                          " ORDER BY " + key + " LIMIT ?");
-        if (after) q.with(*after);
+    result<std::vector<raw_row>> read(const table& t, const raw_row& after, int limit) override {
+        const std::string key = key_of(t);
+        const std::string behind = t.key_columns == 1 ? " > ?" : " > (?, ?)";
+        query q(*db_, "SELECT " + t.columns + " FROM " + t.name +
+                          (after.empty() ? "" : " WHERE (" + key + ")" + behind) + " ORDER BY " + key + " LIMIT ?");
+        if (!after.empty()) {
+            for (int i = 0; i < t.key_columns; ++i) q.with(after[static_cast<std::size_t>(i)]);
+        }
         q.with(limit);
         std::vector<raw_row> out;
         while (q.next()) {

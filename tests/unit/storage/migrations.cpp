@@ -79,7 +79,7 @@ TEST_CASE("programs that know the seed's columns only can write and read at ever
         check_seed_contract(file, "-v" + std::to_string(version));
     }
     CHECK(raw_sql(file, "SELECT group_concat(version || ' ' || name, ', ') FROM schema_migrations") ==
-          "1 seed, 2 working_columns");
+          "1 seed, 2 working_columns, 3 full_model");
 }
 
 TEST_CASE("rows that others wrote are read where they are devices and never acted on where they are work") {
@@ -131,7 +131,8 @@ TEST_CASE("a file from a newer program is refused with its version and ours") {
     CHECK(store.err().kind == error_kind::schema);
     CHECK(store.err().text.find(file.string()) != std::string::npos);
     CHECK(store.err().text.find("version 99") != std::string::npos);
-    CHECK(store.err().text.find("knows 2") != std::string::npos);
+    CHECK(store.err().text.find("knows " + std::to_string(sqlite::fota_migrations().back().version)) !=
+          std::string::npos);
 
     { REQUIRE(open_sqlite_session_store(dir / "state.db")); }
     raw_sql(dir / "state.db", "INSERT INTO schema_migrations (version, name, applied_at) VALUES (99, 'future', '')");
@@ -158,18 +159,41 @@ TEST_CASE("a migration that fails leaves the schema and the data before it") {
     CHECK(raw_sql(file, "SELECT x FROM b").starts_with("error: no such table"));
 }
 
-TEST_CASE("several openers at once migrate a new file once") {
+TEST_CASE("our own migrations leave the schema and the data before them when one fails") {
     const scratch_dir dir;
     const auto file = dir / "fota.db";
-    std::vector<std::string> problems(4);
-    std::vector<std::thread> threads;
-    for (auto& problem : problems) {
-        threads.emplace_back([&problem, &file] {
-            const auto store = open_sqlite_fota_store(file);
-            if (!store) problem = store.err().text;
-        });
+    migrate_to(file, sqlite::fota_migrations().first(2));
+    check_seed_contract(file, "");
+    raw_sql(file, "CREATE TABLE auth_failures (somebody_elses)");
+    const std::string before = raw_sql(file, "SELECT * FROM sqlite_schema");
+    const auto store = open_sqlite_fota_store(file);
+    REQUIRE_FALSE(store);
+    CHECK(store.err().text.find("migration 3 (full_model) failed") != std::string::npos);
+    CHECK(raw_sql(file, "SELECT * FROM sqlite_schema") == before);
+    CHECK(raw_sql(file, "SELECT max(version) FROM schema_migrations") == "2");
+    CHECK(raw_sql(file, "SELECT count(*) FROM devices") == "1");
+
+    raw_sql(file, "DROP TABLE auth_failures");
+    CHECK(open_sqlite_fota_store(file));
+}
+
+TEST_CASE("several openers at once migrate a file once, a new one and one of any older version") {
+    const auto all = sqlite::fota_migrations();
+    for (std::size_t older = 0; older < all.size(); ++older) {
+        CAPTURE(older);
+        const scratch_dir dir;
+        const auto file = dir / "fota.db";
+        if (older > 0) migrate_to(file, all.first(older));
+        std::vector<std::string> problems(4);
+        std::vector<std::thread> threads;
+        for (auto& problem : problems) {
+            threads.emplace_back([&problem, &file] {
+                const auto store = open_sqlite_fota_store(file);
+                if (!store) problem = store.err().text;
+            });
+        }
+        for (auto& thread : threads) thread.join();
+        for (const auto& problem : problems) CHECK(problem == "");
+        CHECK(raw_sql(file, "SELECT count(*) FROM schema_migrations") == std::to_string(all.size()));
     }
-    for (auto& thread : threads) thread.join();
-    for (const auto& problem : problems) CHECK(problem == "");
-    CHECK(raw_sql(file, "SELECT count(*) FROM schema_migrations") == "2");
 }

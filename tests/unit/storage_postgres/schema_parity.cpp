@@ -7,7 +7,11 @@
 
 #include "postgres_world.hpp"
 #include "storage/postgres/migrate.hpp"
+#include "storage/postgres/raw_tables.hpp"
+#include "storage/postgres/values.hpp"
 #include "storage/sqlite/migrate.hpp"
+#include "storage/sqlite/raw_tables.hpp"
+#include "tests/support/every_table.hpp"
 #include "tests/support/raw_sqlite.hpp"
 
 using namespace fb::test;
@@ -37,11 +41,16 @@ constexpr const char* postgres_columns =
     "'INTEGER' WHEN data_type IN ('uuid', 'text', 'timestamp with time zone') THEN 'TEXT' ELSE data_type END || ' ' || "
     "(is_nullable = 'NO')::integer || ' ' || "
     "coalesce(replace(regexp_replace(column_default, '::[a-z ]+$', ''), 'false', '0'), '-') || ' ' || "
-    "(SELECT count(*) FROM pg_index WHERE indrelid = (current_schema() || '.' || table_name)::regclass AND "
-    "indisprimary "
-    "AND (SELECT attnum FROM pg_attribute WHERE attrelid = indrelid AND attname = column_name) = ANY (indkey)) "
+    "coalesce((SELECT array_position(indkey::smallint[], (SELECT attnum FROM pg_attribute WHERE attrelid = indrelid "
+    "AND attname = column_name)) + 1 FROM pg_index WHERE indrelid = (current_schema() || '.' || table_name)::regclass "
+    "AND indisprimary), 0) "
     "FROM information_schema.columns WHERE table_schema = current_schema() AND table_name <> 'store_writers' "
     "ORDER BY 1";
+
+constexpr const char* postgres_column_types =
+    "SELECT table_name || '.' || column_name || ' ' || CASE data_type WHEN 'timestamp with time zone' THEN "
+    "'timestamptz' ELSE data_type END FROM information_schema.columns WHERE table_schema = current_schema() AND "
+    "table_name NOT IN ('store_writers', 'schema_migrations') ORDER BY 1";
 
 // Name (where the schema gives one), table, unique, partial, columns. Primary keys are in the list of columns.
 constexpr const char* sqlite_indexes =
@@ -142,6 +151,44 @@ TEST_CASE("both engines have the same tables, columns, defaults, indexes and ref
     CHECK(raw_sql(file, sqlite_predicates).find("verifying") != std::string::npos); // there is something to compare
 }
 
+TEST_CASE("copies of a database know every table and column, and carry each between the engines") {
+    const scratch_dir dir;
+    const auto s = fresh_settings();
+    opened(s);
+    migrate_sqlite(dir / "fota.db", sqlite::fota_migrations().size());
+    std::vector<std::string> lines;
+    for (const table& t : fota_tables()) {
+        const auto columns = split_columns(t.columns);
+        for (std::size_t i = 0; i < columns.size(); ++i)
+            lines.push_back(t.name + ("." + std::string(columns[i])) + " " + postgres::type_name(t.types[i]));
+    }
+    std::sort(lines.begin(), lines.end());
+    std::string listed;
+    for (const auto& line : lines) listed += (listed.empty() ? "" : "\n") + line;
+    CHECK(sql_in(s, postgres_column_types) == listed);
+
+    auto ours = postgres::open_raw_tables(s);
+    auto theirs = sqlite::open_raw_tables(dir / "fota.db");
+    REQUIRE((ours && theirs));
+    fill_every_table(**ours);
+    fill_every_table(**theirs);
+    for (const table& t : fota_tables()) {
+        CAPTURE(t.name);
+        raw_row last;
+        int rows = 0;
+        for (bool more = true; more;) {
+            const auto here = (*ours)->read(t, last, 500);
+            const auto there = (*theirs)->read(t, last, 500);
+            REQUIRE((here && there));
+            CHECK(*here == *there);
+            more = !here->empty();
+            if (more) last = here->back();
+            rows += static_cast<int>(here->size());
+        }
+        CHECK(rows == (std::string_view(t.name) == "rollout_groups" ? many_groups : 1));
+    }
+}
+
 TEST_CASE("programs that know the seed's columns only can write and read at every version") {
     const auto s = fresh_settings();
     for (std::size_t version = 1; version <= postgres::fota_migrations().size(); ++version) {
@@ -157,19 +204,24 @@ TEST_CASE("programs that know the seed's columns only can write and read at ever
     CHECK((*reader)->list_results({})->items.empty());
 }
 
-TEST_CASE("several openers at once migrate a new schema once") {
-    const auto s = fresh_settings();
-    std::vector<std::string> problems(4);
-    std::vector<std::thread> threads;
-    for (auto& problem : problems) {
-        threads.emplace_back([&problem, &s] {
-            const auto store = postgres::open_fota_store(s);
-            if (!store) problem = store.err().text;
-        });
+TEST_CASE("several openers at once migrate a schema once, a new one and one of any older version") {
+    const auto all = postgres::fota_migrations();
+    for (std::size_t older = 0; older < all.size(); ++older) {
+        CAPTURE(older);
+        const auto s = fresh_settings();
+        if (older > 0) migrate_postgres(s, older);
+        std::vector<std::string> problems(4);
+        std::vector<std::thread> threads;
+        for (auto& problem : problems) {
+            threads.emplace_back([&problem, &s] {
+                const auto store = postgres::open_fota_store(s);
+                if (!store) problem = store.err().text;
+            });
+        }
+        for (auto& thread : threads) thread.join();
+        for (const auto& problem : problems) CHECK(problem == "");
+        CHECK(sql_in(s, "SELECT count(*) FROM schema_migrations") == std::to_string(all.size()));
     }
-    for (auto& thread : threads) thread.join();
-    for (const auto& problem : problems) CHECK(problem == "");
-    CHECK(sql_in(s, "SELECT count(*) FROM schema_migrations") == "2");
 }
 
 TEST_CASE("a migration that fails leaves the schema and the data before it") {
@@ -188,6 +240,23 @@ TEST_CASE("a migration that fails leaves the schema and the data before it") {
     CHECK(sql_in(s, "SELECT to_regclass('b')") == "NULL");
 }
 
+TEST_CASE("our own migrations leave the schema and the data before them when one fails") {
+    const auto s = fresh_settings();
+    migrate_postgres(s, 2);
+    check_seed_contract(s, 2);
+    sql_in(s, "CREATE TABLE auth_failures (somebody_elses integer)");
+    const std::string before = sql_in(s, postgres_columns) + sql_in(s, postgres_indexes);
+    const auto store = postgres::open_fota_store(s);
+    REQUIRE_FALSE(store);
+    CHECK(store.err().text.find("migration 3 (full_model) failed") != std::string::npos);
+    CHECK(sql_in(s, postgres_columns) + sql_in(s, postgres_indexes) == before);
+    CHECK(sql_in(s, "SELECT max(version) FROM schema_migrations") == "2");
+    CHECK(sql_in(s, "SELECT count(*) FROM devices") == "1");
+
+    sql_in(s, "DROP TABLE auth_failures");
+    CHECK(postgres::open_fota_store(s));
+}
+
 TEST_CASE("a database of a newer program is refused with its version and ours") {
     const auto s = fresh_settings();
     opened(s);
@@ -197,5 +266,6 @@ TEST_CASE("a database of a newer program is refused with its version and ours") 
     CHECK(store.err().kind == error_kind::schema);
     CHECK(store.err().text.find(s.schema) != std::string::npos);
     CHECK(store.err().text.find("version 99") != std::string::npos);
-    CHECK(store.err().text.find("knows 2") != std::string::npos);
+    CHECK(store.err().text.find("knows " + std::to_string(postgres::fota_migrations().back().version)) !=
+          std::string::npos);
 }
