@@ -1,6 +1,7 @@
 #include "storage/blob_files.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -118,6 +119,23 @@ result<std::size_t> blob_reader::read(std::int64_t offset, std::span<char> out) 
     return filled;
 }
 
+blob_hold::blob_hold(blob_hold&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
+
+blob_hold::~blob_hold() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+result<blob_hold> blob_hold::of(const std::filesystem::path& directory) {
+    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return failed("open", directory);
+    blob_hold held(fd);
+    while (::flock(fd, LOCK_SH) != 0) {
+        if (errno != EINTR) return failed("lock", directory);
+    }
+    return held;
+}
+
 result<blob_files> blob_files::open(const std::filesystem::path& directory) {
     std::error_code ec;
     std::filesystem::create_directories(directory.parent_path(), ec);
@@ -130,6 +148,12 @@ result<blob_files> blob_files::open(const std::filesystem::path& directory) {
     }
     if (ec) return failed("list", directory, ec.value());
     return blob_files(directory);
+}
+
+result<blob_files> blob_files::present(const std::filesystem::path& directory) {
+    std::error_code ec;
+    if (std::filesystem::is_directory(directory, ec)) return blob_files(directory);
+    return error{error_kind::not_found, directory.string() + " is not there: is this a broker's data directory?"};
 }
 
 result<blob_writer> blob_files::create() const {
@@ -156,6 +180,18 @@ result<blob_reader> blob_files::open_blob(const std::string& sha256_hex) const {
 
 bool blob_files::exists(const std::string& sha256_hex) const {
     return is_blob_name(sha256_hex) && ::access(path_of(sha256_hex).c_str(), F_OK) == 0;
+}
+
+result<std::vector<std::string>> blob_files::names() const {
+    std::vector<std::string> out;
+    std::error_code ec;
+    std::filesystem::directory_iterator each(directory_, ec);
+    for (; !ec && each != std::filesystem::directory_iterator(); each.increment(ec)) {
+        if (std::string name = each->path().filename().string(); is_blob_name(name)) out.push_back(std::move(name));
+    }
+    if (ec) return failed("list", directory_, ec.value());
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
 std::filesystem::path blob_files::path_of(const std::string& sha256_hex) const { return directory_ / sha256_hex; }

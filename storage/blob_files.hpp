@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "storage/error.hpp"
 
@@ -56,15 +57,34 @@ class blob_reader {
     std::int64_t size_ = 0;
 };
 
+/// While one lives no blob is removed, in no process: a backup reads rows first and blobs later.
+class blob_hold {
+  public:
+    /// Waits while a blob is being removed.
+    static result<blob_hold> of(const std::filesystem::path& directory);
+    blob_hold(blob_hold&& other) noexcept;
+    blob_hold& operator=(blob_hold&&) = delete;
+    ~blob_hold();
+
+  private:
+    explicit blob_hold(int fd)
+        : fd_(fd) {}
+    int fd_;
+};
+
 class blob_files {
   public:
     /// Creates the directory (0700) and removes temporary files that a crash left behind.
     static result<blob_files> open(const std::filesystem::path& directory);
+    /// For who only reads, while another process may be writing: changes nothing. not_found: no such directory.
+    static result<blob_files> present(const std::filesystem::path& directory);
 
     result<blob_writer> create() const;
     /// not_found: no such blob. `sha256_hex` is 64 lower-case hex digits, anything else is invalid.
     result<blob_reader> open_blob(const std::string& sha256_hex) const;
     bool exists(const std::string& sha256_hex) const;
+    /// The names of all blobs, in order.
+    result<std::vector<std::string>> names() const;
     std::filesystem::path path_of(const std::string& sha256_hex) const;
     /// Bytes free for us on the file system.
     std::int64_t bytes_free() const;

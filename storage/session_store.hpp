@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "storage/error.hpp"
+#include "storage/online_copy.hpp"
 
 namespace fb::storage {
 
@@ -153,6 +155,9 @@ class checkpointed_store : public session_store {
     /// A part of a segment's operations. They are committed together with the last part, which gives the segment's
     /// number; the others give 0. An error undoes all parts.
     virtual status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) = 0;
+    /// Into `file`, which must not exist. Its steps are the caller's, and none between the parts of a segment; what is
+    /// committed between them is in the copy. The store must outlive it.
+    virtual result<std::unique_ptr<online_copy>> begin_copy(const std::filesystem::path& file) = 0;
 };
 
 } // namespace fb::storage

@@ -124,6 +124,7 @@ result<std::string> redo_store::recover() {
 }
 
 result<session_counters> redo_store::load(const session_loader& loader) {
+    const std::lock_guard committing(committing_);
     seal();
     if (auto settled = settle(); !settled) return settled.err();
     return base_->load(loader);
@@ -132,6 +133,7 @@ result<session_counters> redo_store::load(const session_loader& loader) {
 // --- writing ---
 
 status redo_store::apply(std::span<const session_operation> operations) {
+    const std::lock_guard committing(committing_);
     if (!settings_.thread && is_due()) {
         if (auto stepped = step_front(); !stepped) return stepped.err();
     }
@@ -266,12 +268,83 @@ status redo_store::settle() {
     }
 }
 
+// --- a copy of the database ---
+
+status redo_store::copy_to(const std::filesystem::path& file, const copy_progress& progress) {
+    copy_job job{file, progress};
+    std::unique_lock committing(committing_);
+    seal();
+    job.needed = last_number_;
+    if (!thread_.joinable()) { // this thread is the store's
+        if (auto settled = settle(); !settled) return settled;
+        copy_ = &job;
+        while (step_copy()) {
+        }
+        return *job.outcome;
+    }
+    committing.unlock();
+    std::unique_lock lock(mutex_);
+    if (copy_ != nullptr) return error{error_kind::busy, "another copy is being made"};
+    copy_ = &job;
+    changed_.notify_all();
+    changed_.wait(lock, [&job] { return job.outcome.has_value(); });
+    return *job.outcome;
+}
+
+/// Under the mutex. What is due goes first, for the log is to have room; and a segment is brought in as a whole.
+bool redo_store::copy_is_next() const {
+    if (copy_ == nullptr || going_on_ || is_due()) return false;
+    return due_.empty() || due_.front().head.number > copy_->needed;
+}
+
+/// False when the copy has come to an end.
+bool redo_store::step_copy() {
+    copy_job& job = *copy_; // others only look whether there is one
+    status outcome = done{};
+    bool more = true;
+    if (!job.going_on) {
+        auto begun = base_->begin_copy(job.file);
+        if (begun) job.going_on = std::move(*begun);
+        if (!begun) outcome = begun.err();
+    } else {
+        const auto stepped = job.going_on->step();
+        if (!stepped) outcome = stepped.err();
+        more = stepped && *stepped;
+        if (!job.progress(job.going_on->bytes_done(), job.going_on->bytes_all()) && more)
+            outcome = error{error_kind::unavailable, "the copy was not wanted any more"};
+    }
+    if (outcome && more) return true;
+    const std::lock_guard lock(mutex_);
+    end_copy(std::move(outcome));
+    return false;
+}
+
+/// Under the mutex.
+void redo_store::end_copy(status outcome) {
+    const bool own_file = copy_->going_on != nullptr;
+    copy_->going_on.reset();
+    std::error_code ignored;
+    if (!outcome && own_file) std::filesystem::remove(copy_->file, ignored);
+    copy_->outcome = std::move(outcome);
+    copy_ = nullptr;
+    changed_.notify_all();
+}
+
+// --- the thread ---
+
 void redo_store::run() {
     ::pthread_setname_np(::pthread_self(), "fb-checkpoint");
     auto pause = retry_first;
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return stopping_ || is_due(); });
+        changed_.wait(lock, [this] { return stopping_ || is_due() || copy_ != nullptr; });
+        if (stopping_ && copy_ != nullptr) end_copy(error{error_kind::unavailable, "the store is being closed"});
+        if (copy_is_next()) {
+            lock.unlock();
+            step_copy();
+            lock.lock();
+            continue;
+        }
         if (due_.empty()) return;
         lock.unlock();
         const auto stepped = step_front();
@@ -282,6 +355,7 @@ void redo_store::run() {
             continue;
         }
         trouble_ = stepped.err().text;
+        if (copy_ != nullptr) end_copy(stepped.err());
         changed_.notify_all();
         if (stopping_) return; // the log keeps it for the next start
         changed_.wait_for(lock, pause, [this] { return stopping_; });

@@ -4,14 +4,16 @@
 // The log is a few files of `segment_bytes`. When half of them are full the oldest gets its checkpoint, on a thread of
 // its own, and is used again after it. apply() waits when all are full, and gives an error when it is the database that
 // refuses. Opening brings what the log has into the database; so does destruction, so that a start after an orderly end
-// finds the log empty. One thread calls load() and apply(); counters() and trouble() may be called by any.
+// finds the log empty. One thread calls load() and apply(); count(), trouble() and copy_to() may be called by any.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,6 +36,9 @@ struct counters {
     std::uint64_t segments_due = 0; // waiting for it
 };
 
+/// Bytes done and in all, now and then; false ends the copy.
+using copy_progress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
+
 class redo_store final : public session_store {
   public:
     redo_store(std::unique_ptr<checkpointed_store> base, std::unique_ptr<segment_directory> files, settings s);
@@ -43,6 +48,10 @@ class redo_store final : public session_store {
     result<std::string> recover();
     result<session_counters> load(const session_loader& loader) override;
     status apply(std::span<const session_operation> operations) override;
+
+    /// Copies the database into a new file while commits go on: all that was committed before this call, and nothing of
+    /// a later commit without the earlier ones. Waits until it is done; an error leaves no file. One at a time.
+    status copy_to(const std::filesystem::path& file, const copy_progress& progress);
 
     std::uint64_t written_bytes() const noexcept override { return base_->written_bytes(); } // without the log
     counters count() const;
@@ -57,6 +66,14 @@ class redo_store final : public session_store {
         std::uint64_t used = 0;
     };
 
+    struct copy_job {
+        const std::filesystem::path& file;
+        const copy_progress& progress;
+        std::uint64_t needed = 0; // the segment that must be in the database before it begins
+        std::unique_ptr<online_copy> going_on{};
+        std::optional<status> outcome{};
+    };
+
     status append();
     status begin_segment();
     result<std::unique_ptr<segment_file>> take_file();
@@ -69,6 +86,9 @@ class redo_store final : public session_store {
     result<found> look_at_files(const redo_mark& mark);
     result<std::string> begin_anew();
     result<bool> step_front();
+    bool step_copy();
+    bool copy_is_next() const;
+    void end_copy(status outcome);
     status settle();
     bool is_due() const;
     void run();
@@ -76,7 +96,8 @@ class redo_store final : public session_store {
     const settings settings_;
     const std::unique_ptr<checkpointed_store> base_;
     const std::unique_ptr<segment_directory> directory_;
-    // Of the thread that calls apply().
+    std::mutex
+        committing_; // held by apply() and load(), and by copy_to() to end the active segment; protects what follows
     std::unique_ptr<segment> active_;
     std::uint64_t log_ = 0;
     std::uint64_t last_number_ = 0;
@@ -90,6 +111,7 @@ class redo_store final : public session_store {
     std::atomic<std::uint64_t> bytes_{0}, checkpoints_{0}, operations_{0};
     mutable std::mutex mutex_; // protects what follows
     std::condition_variable changed_;
+    copy_job* copy_ = nullptr;
     std::deque<segment> due_; // sealed, the oldest first; the front is the checkpoint's own
     std::vector<std::unique_ptr<segment_file>> free_;
     std::string trouble_; // while the database refuses

@@ -42,6 +42,11 @@ class connection {
     bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
     const std::filesystem::path& file() const noexcept { return file_; }
 
+    /// Copies `from` to this database, which must be empty; null: last_error() tells.
+    sqlite3_backup* backup_from(connection& from) noexcept {
+        return sqlite3_backup_init(handle_, "main", from.handle_, "main");
+    }
+
     /// SQLite's last error on this connection as ours.
     error last_error(int code) const;
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "storage/sqlite/online_copy.hpp"
 #include "storage/sqlite/query.hpp"
 #include "storage/sqlite/session_store.hpp"
 
@@ -63,6 +64,10 @@ class sqlite_session_store final : public checkpointed_store {
                 applied = db_->exec("PRAGMA shrink_memory"); // the next segment is minutes away, or never comes
         }
         return or_undo(std::move(applied));
+    }
+
+    result<std::unique_ptr<online_copy>> begin_copy(const std::filesystem::path& file) override {
+        return sqlite::begin_copy(*db_, file);
     }
 
   private:

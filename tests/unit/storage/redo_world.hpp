@@ -103,6 +103,9 @@ class redo_base final : public storage::checkpointed_store {
         if (segment != 0) d_.applied = segment;
         return d_.rows->apply(operations);
     }
+    storage::result<std::unique_ptr<storage::online_copy>> begin_copy(const std::filesystem::path&) override {
+        return storage::error{storage::error_kind::invalid, "there is no file to copy"};
+    }
 
   private:
     redo_database& d_;
