@@ -15,7 +15,8 @@ set(FB_LAYERS
     "broker_net     : broker_core proto certs tls_stream         | fb_asio fb_spdlog"
     "fota           : storage certs                              | fb_rapidjson fb_spdlog"
     "http           : fota storage certs tls_stream              | fb_asio fb_rapidjson fb_spdlog"
-    "app            : proto broker_core broker_auth broker_net tls_stream certs storage storage_sqlite storage_postgres storage_memory storage_redo fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
+    "broker_backup  : storage storage_sqlite certs               | LibArchive::LibArchive fb_rapidjson"
+    "app            : proto broker_core broker_auth broker_net broker_backup tls_stream certs storage storage_sqlite storage_postgres storage_memory storage_redo fota http | fb_asio fb_rapidjson fb_spdlog CLI11::CLI11 tomlplusplus::tomlplusplus"
     "bench_fleet    : proto                                      | OpenSSL::SSL OpenSSL::Crypto fb_rapidjson"
     "bench_micro    : proto broker_core storage storage_sqlite storage_redo |"
 )

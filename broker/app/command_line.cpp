@@ -5,6 +5,7 @@
 #include "broker/app/commands.hpp"
 #include "broker/app/config.hpp"
 #include "broker/app/version.hpp"
+#include "broker/backup/failure.hpp"
 
 namespace fb::app {
 namespace {
@@ -28,6 +29,9 @@ int run(const action& chosen) {
     } catch (const config_error& e) {
         std::cerr << e.what() << '\n';
         return wrong_usage;
+    } catch (const backup::failure& e) {
+        std::cerr << "fotabroker: " << e.what() << '\n';
+        return static_cast<int>(e.why());
     } catch (const std::exception& e) {
         std::cerr << "fotabroker: " << e.what() << '\n';
         return failed;
@@ -49,6 +53,8 @@ int run_command_line(int argc, char** argv) {
     add_passwd_command(root, chosen);
     add_token_command(root, chosen);
     add_db_command(root, chosen);
+    add_backup_command(root, chosen);
+    add_restore_command(root, chosen);
     add_version_command(root, chosen);
 
     try {

@@ -1,10 +1,9 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
-#include <termios.h>
-#include <unistd.h>
 
 #include "broker/app/commands.hpp"
+#include "broker/app/secret_input.hpp"
 #include "broker/auth/password_file.hpp"
 #include "certs/digest.hpp"
 
@@ -22,40 +21,8 @@ struct options {
     bool remove = false;
 };
 
-/// Typed characters do not show while it lives.
-class hidden_typing {
-  public:
-    hidden_typing() {
-        ::tcgetattr(STDIN_FILENO, &before_);
-        termios hidden = before_;
-        hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-        ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    }
-    ~hidden_typing() { ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_); }
-
-  private:
-    termios before_{};
-};
-
-std::string line_after(const char* question) {
-    if (question != nullptr) std::cerr << question << std::flush;
-    std::string line;
-    if (!std::getline(std::cin, line)) throw std::runtime_error("no password came on standard input");
-    if (question != nullptr) std::cerr << '\n';
-    return line;
-}
-
-/// From a person twice, unseen; from a pipe once.
 std::string ask_password() {
-    std::string password;
-    if (::isatty(STDIN_FILENO) == 1) {
-        const hidden_typing hidden;
-        password = line_after("Password: ");
-        if (line_after("The same again: ") != password) throw std::runtime_error("the two are not the same");
-    } else {
-        password = line_after(nullptr);
-    }
-    if (password.empty()) throw std::runtime_error("an empty password is none");
+    std::string password = ask_secret("Password: ");
     if (password.size() > password_bytes_max) throw std::runtime_error("a password has at most 65535 bytes");
     return password;
 }

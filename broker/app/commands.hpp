@@ -15,6 +15,8 @@ void add_check_config_command(CLI::App& root, action& chosen);
 void add_cert_command(CLI::App& root, action& chosen);
 void add_passwd_command(CLI::App& root, action& chosen);
 void add_db_command(CLI::App& root, action& chosen);
+void add_backup_command(CLI::App& root, action& chosen);
+void add_restore_command(CLI::App& root, action& chosen);
 void add_token_command(CLI::App& root, action& chosen);
 
 } // namespace fb::app

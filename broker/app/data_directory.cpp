@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/backup/restore.hpp"
 #include "certs/digest.hpp"
 #include "http/tokens.hpp"
 
@@ -81,8 +82,8 @@ data_directory::data_directory(std::filesystem::path path)
         }
         const std::string holder = holder_of(lock_);
         ::close(lock_);
-        fail(path_,
-             "the data directory is in use by another fotabroker" + holder + "; stop it or name another --data-dir");
+        throw directory_in_use(path_.string() + ": the data directory is in use by another fotabroker" + holder +
+                               "; stop it or name another --data-dir");
     }
     const std::string pid = std::to_string(::getpid());
     [[maybe_unused]] const bool noted =
@@ -91,6 +92,13 @@ data_directory::data_directory(std::filesystem::path path)
 
 data_directory::~data_directory() {
     if (lock_ >= 0) ::close(lock_);
+}
+
+void data_directory::require_whole() const {
+    if (const auto half = path_ / backup::staging_folder; std::filesystem::exists(half))
+        fail(half,
+             "a restore did not come to its end: run `fotabroker restore --force` again, or remove this folder to "
+             "start with what is there");
 }
 
 std::string data_directory::url_key() const {

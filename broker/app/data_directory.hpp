@@ -3,15 +3,23 @@
 #pragma once
 
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 #include "storage/fota_store.hpp"
 
 namespace fb::app {
 
+/// Another process has the lock.
+class directory_in_use : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
 class data_directory {
   public:
-    /// Creates it (0700) and locks it; throws std::runtime_error that names the directory and who holds it.
+    /// Creates it (0700) and locks it; throws directory_in_use that names the directory and who holds it, or another
+    /// std::runtime_error.
     explicit data_directory(std::filesystem::path path);
     ~data_directory();
     data_directory(const data_directory&) = delete;
@@ -23,6 +31,8 @@ class data_directory {
     std::filesystem::path blobs() const { return path_ / "blobs"; }
     std::filesystem::path admin_token() const { return path_ / "admin.token"; }
 
+    /// Throws std::runtime_error when a restore into it did not come to its end.
+    void require_whole() const;
     /// The HMAC key of download URLs, made at the first start (keys/url.key, 0600).
     std::string url_key() const;
     /// admin.token exists and works: made at the first start, put right when file or row is missing.

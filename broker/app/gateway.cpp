@@ -87,9 +87,11 @@ gateway::gateway(const config& c)
     joint_.connect(*fota_);
     make_http();
     broker_->start();
+    make_control();
 }
 
 gateway::~gateway() {
+    control_.reset();
     http_.reset();
     if (broker_) broker_->stop();
     fota_.reset();
@@ -97,6 +99,7 @@ gateway::~gateway() {
 }
 
 void gateway::open_stores() {
+    data_.require_whole();
     fota_store_ = await_database(config_);
     data_.ensure_admin_token(*fota_store_);
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
@@ -251,6 +254,18 @@ void gateway::make_http() {
         meter_.append_metrics(out);
     });
     http_->start();
+}
+
+void gateway::make_control() {
+    remove_old_copies(data_.path());
+    try {
+        control_ = std::make_unique<control_socket>(
+            data_.path(), [this](const std::filesystem::path& file, const storage::redo::copy_progress& told) {
+                return session_store_->copy_to(file, told);
+            });
+    } catch (const std::runtime_error& why) {
+        spdlog::warn("{}; `fotabroker backup` needs the broker to be stopped", why.what());
+    }
 }
 
 std::vector<std::string> gateway::description() const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/app/config.hpp"
+#include "broker/app/control_socket.hpp"
 #include "broker/app/data_directory.hpp"
 #include "broker/app/fota_joint.hpp"
 #include "broker/app/message_spill.hpp"
@@ -34,6 +35,7 @@ class gateway {
     core::message_space* space_for_messages() const;
     void load_state();
     void make_http();
+    void make_control();
     std::shared_ptr<certs::tls_context> tls_context(const tls_files& files, certs::client_certificates clients) const;
     std::string public_url();
 
@@ -49,6 +51,7 @@ class gateway {
     std::unique_ptr<state_writer> writer_;
     std::unique_ptr<fota::fota_thread> fota_;
     std::unique_ptr<http::server> http_;
+    std::unique_ptr<control_socket> control_;
 };
 
 } // namespace fb::app

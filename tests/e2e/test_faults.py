@@ -341,10 +341,10 @@ class Torn(FaultCase):
         """What the files below the data directory hold, of a broker that does not move."""
         files = {}
         for directory, _, names in os.walk(self.b.data):
-            for name in names:
-                path = os.path.join(directory, name)
-                with open(path, "rb") as f:
-                    files[path] = f.read()
+            for path in (os.path.join(directory, name) for name in names):
+                if os.path.isfile(path):  # control.sock is none
+                    with open(path, "rb") as f:
+                        files[path] = f.read()
         return files
 
     def put_back(self, files):

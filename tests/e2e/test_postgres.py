@@ -4,7 +4,9 @@ everything else goes on; starts without a database, without rights, with a passw
 import json
 import os
 import subprocess
+import tempfile
 
+from support import backups
 from support.broker import PATIENCE_S, eventually
 from support.case import Case, main
 from support.device import Device
@@ -79,6 +81,23 @@ class OnPostgres(Case):
         again.take_update(again.command() if self.state(api, command) == "offered" else command)
         self.assertEqual(self.state(api, command), "succeeded")
         self.assertEqual(self.one("SELECT count(*) FROM update_results"), ("1",))
+
+    def test_a_backup_says_where_the_fleet_is_or_takes_it_along(self):
+        b = self.broker_on().start()
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        d.status()
+        for flags, words, with_export in (((), "pg_dump", False), (("--with-database",), "db import", True)):
+            file = os.path.join(b.directory, f"{len(flags)}.fbk")
+            self.assertIn(words, backups.backup(b, file, *flags)["note"])
+            data = os.path.join(b.directory, f"restored-{len(flags)}")
+            self.assertIn(words, backups.restore(file, data)["note"])
+            export = os.path.join(data, "restored", "fota.jsonl")
+            self.assertEqual(os.path.exists(export), with_export)
+            self.assertFalse(os.path.exists(os.path.join(data, "fota.db")))
+        fresh = tempfile.mkdtemp(dir=b.directory)
+        imported = self.fotabroker("db", "import", export, "--data-dir", fresh, "--json")
+        self.assertEqual((imported.returncode, json.loads(imported.stdout)["rows"]["devices"]), (0, 1), imported.stderr)
 
     def state(self, api, command):
         return api.update(command["update_id"])["state"]

@@ -3,6 +3,7 @@
 # Who may own threads, locks and atomics: a file without its extension, or a folder with a slash at the end.
 THREADS = {
     "storage/redo/redo_store": "one thread writes the log, another brings full segments into the database",
+    "broker/app/control_socket": "a thread for the one connection that asks for a copy of state.db",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
     "broker/app/message_spill": "all shards put messages there, whoever ends one gives its room back",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
@@ -55,6 +56,8 @@ THIRD_PARTY = {
     "openssl/": ("OpenSSL::SSL", "OpenSSL::Crypto"),
     "sqlite3.h": ("SQLite::SQLite3",),
     "libpq-fe.h": ("PostgreSQL::PostgreSQL",),
+    "archive.h": ("LibArchive::LibArchive",),
+    "archive_entry.h": ("LibArchive::LibArchive",),
     "rapidjson/": ("fb_rapidjson",),
     "spdlog/": ("fb_spdlog",),
     "fmt/": ("fb_spdlog",),
