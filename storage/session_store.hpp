@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -114,16 +115,33 @@ struct put_retained {
 using session_operation = std::variant<put_session, delete_session, put_subscription, delete_subscription, enqueue,
                                        set_delivery, dequeue, put_received, delete_received, put_retained>;
 
+/// That a session's queue is not empty, instead of what is in it.
+struct waiting_record {
+    std::uint64_t session = 0;
+    std::uint64_t last_sequence = 0;
+    std::uint64_t messages = 0; // about
+};
+
+using queue_reader = std::function<void(queue_record, const message_record&)>;
+
 /// Everything a restart needs, given in this order: sessions, then per session its subscriptions, queue (by sequence)
 /// and received ids; then retained messages. Views in messages are valid during the call unless owner is set. Without
 /// any function only the counters are read.
+///
+/// With `on_waiting` it is the first part of a start only, which takes no longer for long queues: load_queue() and
+/// end_loading() are to follow. The order is another one then, and sessions may be named that are not there.
 struct session_loader {
-    bool empty() const { return !on_session && !on_subscription && !on_queued && !on_received && !on_retained; }
+    bool empty() const {
+        return !on_session && !on_subscription && !on_queued && !on_waiting && !on_received && !on_retained;
+    }
     std::function<void(session_record)> on_session;
     std::function<void(subscription_record)> on_subscription;
-    std::function<void(queue_record, const message_record&)> on_queued;
+    queue_reader on_queued;
+    std::function<void(waiting_record)> on_waiting; // instead of on_queued
     std::function<void(std::uint64_t session, std::uint16_t packet_id)> on_received;
     std::function<void(std::uint64_t version, const message_record&)> on_retained;
+    /// Topics that retain nothing any more, as far as they are known.
+    std::function<void(std::uint64_t version, std::string_view topic)> on_cleared;
 };
 
 /// The highest numbers in use, so that new ones do not collide.
@@ -137,6 +155,17 @@ class session_store {
   public:
     virtual ~session_store() = default;
     virtual result<session_counters> load(const session_loader& loader) = 0;
+    /// After load() with on_waiting, until end_loading(): what was queued at that time, of one session. It may be
+    /// called on another thread, and apply() meanwhile, but not by two threads at a time.
+    virtual status load_queue(std::uint64_t session, const queue_reader& read) {
+        session_loader all;
+        all.on_queued = [&](queue_record q, const message_record& m) {
+            if (q.session == session) read(std::move(q), m);
+        };
+        const auto loaded = load(all);
+        return loaded ? status(done{}) : loaded.err();
+    }
+    virtual status end_loading() { return done{}; }
     /// One durable commit for all of them. Operations cannot fail one by one; an error means that nothing was applied.
     virtual status apply(std::span<const session_operation> operations) = 0;
     /// To its files, since it was opened, about. Any thread.
@@ -152,6 +181,8 @@ struct redo_mark {
 class checkpointed_store : public session_store {
   public:
     virtual result<redo_mark> redo_state() = 0;
+    /// Reads all of it: error_kind::corrupt when it is damaged.
+    virtual status verify() { return done{}; }
     /// A part of a segment's operations. They are committed together with the last part, which gives the segment's
     /// number; the others give 0. An error undoes all parts.
     virtual status apply_redo(std::span<const session_operation> operations, std::uint64_t segment) = 0;

@@ -1,7 +1,7 @@
 #include "broker/app/gateway.hpp"
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <limits>
 #include <map>
 #include <spdlog/spdlog.h>
 #include <stdexcept>
@@ -58,7 +58,7 @@ void take_free_port(endpoint& url) {
 
 } // namespace
 
-gateway::gateway(const config& c)
+gateway::gateway(const config& c, std::function<void()> damaged)
     : config_(c)
     , data_(config_.data_dir)
     , meter_(config_.disk.write_budget_bytes_per_day)
@@ -74,8 +74,8 @@ gateway::gateway(const config& c)
     open_stores();
     make_spill();
     make_broker(); // it listens now: who comes while a large state.db is read is answered a little later, not refused
-    session_store_ = open_state(data_, config_.state);
-    load_state();
+    session_store_ = open_state(data_, config_.state, storage::redo::redo_store::bring_in::later);
+    load_state(std::move(damaged));
     writer_ = std::make_unique<state_writer>(*session_store_);
     writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
     writer_->on_refusing([this](bool refuses) { broker_->store_state(refuses); });
@@ -91,6 +91,7 @@ gateway::gateway(const config& c)
 }
 
 gateway::~gateway() {
+    if (queues_) queues_->stop(); // first: a copy of state.db waits for it
     control_.reset();
     http_.reset();
     if (broker_) broker_->stop();
@@ -176,41 +177,56 @@ void gateway::make_broker() {
     };
     hooks.behind = [this] { return writer_->behind(); };
     hooks.on_local = [this](core::local_delivery&& d) { joint_.on_local(std::move(d)); };
-    hooks.on_peer = [this](core::peer_event&& e) { joint_.on_peer(std::move(e)); };
+    hooks.on_peer = [this](core::peer_event&& e) {
+        if (e.what == core::peer_event::kind::connected) queues_->wanted(e.peer.session);
+        joint_.on_peer(std::move(e));
+    };
     broker_ = std::make_unique<net::broker>(std::move(settings), std::move(hooks));
     broker_->bind();
 }
 
-void gateway::load_state() {
+/// The first part; the queues are read when everybody is served already.
+void gateway::load_state(std::function<void()> damaged) {
     const core::instant now = net::time_now();
     std::map<std::uint64_t, core::restored_session> sessions;
-    // Queued in several sessions, one in memory. Its numbers come session by session, so from all over the container.
-    boost::unordered_flat_map<std::uint64_t, core::message_ptr> messages;
-    std::size_t queued = 0;
+    std::uint64_t queued = 0;
     std::size_t retained = 0;
     storage::session_loader loader;
     loader.on_session = [&](storage::session_record s) { sessions.emplace(s.number, to_session(s)); };
     loader.on_subscription = [&](storage::subscription_record s) {
         sessions[s.session].subscriptions.push_back(to_subscription(s));
     };
-    loader.on_queued = [&](storage::queue_record q, const storage::message_record& m) {
-        auto& known = messages[m.id];
-        if (!known) known = to_message(m, q.retain, now, space_for_messages());
-        sessions[q.session].queue.push_back(to_delivery(q, known));
-        ++queued;
+    loader.on_waiting = [&](storage::waiting_record w) {
+        constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+        sessions[w.session].unread = {w.last_sequence, static_cast<std::uint32_t>(std::min(w.messages, most))};
+        queued += w.messages;
     };
     loader.on_received = [&](std::uint64_t session, std::uint16_t id) { sessions[session].received.push_back(id); };
     loader.on_retained = [&](std::uint64_t version, const storage::message_record& m) {
         broker_->restore_retained(to_message(m, true, now, space_for_messages()), version);
         ++retained;
     };
-    const storage::session_counters last = value_or_throw(session_store_->load(loader));
-    broker_->number_from(last.session + 1, last.message + 1);
+    const auto last = session_store_->load(loader);
+    if (!last && last.err().kind == storage::error_kind::corrupt) throw state_damaged(last.err().text);
+    if (!last) throw std::runtime_error(last.err().text);
+    broker_->number_from(last->session + 1, last->message + 1);
+    std::vector<late_session> late;
     const std::size_t count = sessions.size();
-    for (auto& [number, s] : sessions) broker_->restore(std::move(s));
+    for (auto& [number, s] : sessions) {
+        const bool unread = s.unread.has_value();
+        const core::session_handle handle = broker_->restore(std::move(s));
+        if (unread) late.push_back({number, handle});
+    }
     if (count + retained > 0) {
         spdlog::info("state.db: {} sessions, {} queued messages, {} retained messages", count, queued, retained);
     }
+    queues_ = std::make_unique<queue_loader>(
+        *session_store_, std::move(late),
+        queue_loader::hooks{[this] { return space_for_messages(); },
+                            [this](const core::session_handle& s, std::vector<core::delivery> queue) {
+                                broker_->restore_queue(s, std::move(queue));
+                            },
+                            std::move(damaged)});
 }
 
 std::string gateway::public_url() {
@@ -249,6 +265,8 @@ void gateway::make_http() {
         broker_->append_metrics(out);
         append_metrics(out, *writer_);
         append_metrics(out, *session_store_);
+        append_metric(out, "fotabroker_state_queues_unread", "gauge",
+                      "Queues of sessions that are still to be read after the start", queues_->left());
         append_memory_metrics(out, spill_.get());
         append_written_bytes(out, *session_store_, *fota_store_);
         meter_.append_metrics(out);

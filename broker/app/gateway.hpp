@@ -1,7 +1,9 @@
 // Everything that runs, put together: stores, broker, FOTA, HTTP, and the order in which they start and stop.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "broker/app/data_directory.hpp"
 #include "broker/app/fota_joint.hpp"
 #include "broker/app/message_spill.hpp"
+#include "broker/app/queue_loader.hpp"
 #include "broker/app/state_writer.hpp"
 #include "broker/app/write_meter.hpp"
 #include "broker/net/broker.hpp"
@@ -19,10 +22,16 @@
 
 namespace fb::app {
 
+/// state.db is to be put aside, and everything to begin anew.
+struct state_damaged : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 class gateway {
   public:
-    /// Starts; throws std::runtime_error whose text names the thing at fault. Listens when it returns.
-    explicit gateway(const config& c);
+    /// Starts; throws std::runtime_error whose text names the thing at fault, or state_damaged. Listens when it
+    /// returns. `damaged` is called, on any thread, when that turns out later.
+    gateway(const config& c, std::function<void()> damaged);
     ~gateway(); // stops: HTTP, then the broker, then FOTA, then the writers
 
     /// For people: where it listens, where the data are.
@@ -33,7 +42,7 @@ class gateway {
     void make_broker();
     void make_spill();
     core::message_space* space_for_messages() const;
-    void load_state();
+    void load_state(std::function<void()> damaged);
     void make_http();
     void make_control();
     std::shared_ptr<certs::tls_context> tls_context(const tls_files& files, certs::client_certificates clients) const;
@@ -48,6 +57,7 @@ class gateway {
     std::optional<storage::blob_files> blobs_;
     fota_joint joint_;
     std::unique_ptr<net::broker> broker_;
+    std::unique_ptr<queue_loader> queues_;
     std::unique_ptr<state_writer> writer_;
     std::unique_ptr<fota::fota_thread> fota_;
     std::unique_ptr<http::server> http_;

@@ -10,7 +10,11 @@
 
 namespace fb::app {
 
-/// Throws std::runtime_error that names the file and what to do.
-std::unique_ptr<storage::redo::redo_store> open_state(const data_directory& data, const state_config& c);
+/// Throws std::runtime_error that names the file and what to do. With `later`, the file is verified and the log brought
+/// in by redo_store::prepare_queues().
+std::unique_ptr<storage::redo::redo_store> open_state(const data_directory& data, const state_config& c,
+                                                      storage::redo::redo_store::bring_in when);
+/// When it was opened, and turned out to be damaged later. Throws like open_state().
+void put_state_aside(const data_directory& data);
 
 } // namespace fb::app

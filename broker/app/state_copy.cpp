@@ -37,7 +37,7 @@ descriptor opened_without_name(const std::filesystem::path& file) {
 /// No broker runs: what the log holds goes into state.db, as at a start, and nobody changes it while we copy.
 descriptor own_copy(const config& c, const data_directory& data, const copy_told& told) {
     data.require_whole();
-    const auto store = open_state(data, c.state);
+    const auto store = open_state(data, c.state, storage::redo::redo_store::bring_in::now);
     const auto file = data.path() / copy_name("state.db");
     const auto copied = store->copy_to(file, [&](std::uint64_t done, std::uint64_t all) {
         told(done, all);

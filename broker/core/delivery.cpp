@@ -49,7 +49,7 @@ bool engine::queue_full(session& s, const message& m) {
     const limits& l = config_.limits;
     const outgoing& o = out_of(s);
     if (!s.online() && memory_level() >= memory_level::full) return true;
-    return o.waiting.size() >= l.queued_messages_max || o.waiting_bytes + m.bytes() > l.queued_bytes_max;
+    return o.waiting.size() + o.unread >= l.queued_messages_max || o.waiting_bytes + m.bytes() > l.queued_bytes_max;
 }
 
 /// Queues `d`, and starts it when the window is open. True when the publisher must wait for this turn's commit.

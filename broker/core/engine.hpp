@@ -77,6 +77,12 @@ struct shared_state {
     shared_counts& counts;
 };
 
+/// What the state store still has of a session's queue.
+struct unread_queue {
+    std::uint64_t last_sequence = 0;
+    std::uint32_t messages = 0; // about
+};
+
 /// A session as the state store gave it back.
 struct restored_session {
     std::uint64_t number = 0;
@@ -88,7 +94,8 @@ struct restored_session {
     message_ptr will;
     std::uint32_t will_delay_s = 0;
     std::vector<subscription> subscriptions;
-    std::vector<delivery> queue; // by sequence; ids and phases as stored
+    std::vector<delivery> queue;        // by sequence; ids and phases as stored
+    std::optional<unread_queue> unread; // instead of `queue`, which restore_queue() brings later
     std::vector<proto::packet_id> received;
 };
 
@@ -154,9 +161,11 @@ class engine {
     void stop(const instant& now);
 
     /// At start, before any other event.
-    void restore(restored_session s, const instant& now);
+    session_handle restore(restored_session s, const instant& now);
     /// Before the first event, when anything was stored: numbers for what is new, above all that is in the state store.
     void number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept;
+    /// The queue that a session was restored without, once; at any time, and whatever became of the session meanwhile.
+    void restore_queue(const session_handle& s, std::vector<delivery> queue, const instant& now);
 
     // --- Answers ---
 
@@ -222,6 +231,10 @@ class engine {
     std::int64_t keep_alive_end_ms(const connection& c) const;
     std::int64_t ack_wait_end_ms(const pending_ack& a) const;
     std::string make_client_id(const connection& c);
+
+    // restore.cpp
+    void put_back(session& s, std::vector<delivery> queue);
+    void keep_early(session& s, proto::packet_type type, proto::packet_id id, proto::reason_code reason);
 
     // pressure.cpp
     core::memory_level memory_level() const noexcept {
@@ -316,6 +329,7 @@ class engine {
     void enter_index(session& s, subscription& sub);
     void leave_index(session& s, const subscription& sub);
     void recheck_rights(session& s);
+    void recheck_queue(session& s);
 
     // retained_replay.cpp: what a new subscription gets
     void send_retained(session& s, const subscription& sub);

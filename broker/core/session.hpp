@@ -66,17 +66,30 @@ struct retained_replay {
     bool fresh = false;             // nothing has happened since that step
 };
 
+/// An acknowledgement from the client of something that the state store still has.
+struct early_ack {
+    proto::packet_type type{};
+    proto::packet_id id = 0;
+    proto::reason_code reason{};
+};
+
 struct outgoing {
     ring<delivery> inflight;              // in the order sent: redelivery keeps it (v5[MQTT-4.6.0-1])
     ring<delivery> waiting;               // QoS 1 and 2, for a free place in the window or for the client to come back
     ring<delivery> backlog;               // QoS 0, for a slow reader
     std::vector<retained_replay> replays; // go on when nothing else waits
     bool replaying = false;
+    std::vector<early_ack> early;
     std::uint64_t inflight_bytes = 0;
     std::uint64_t waiting_bytes = 0;
     std::uint64_t backlog_bytes = 0;
     std::uint64_t sends = 1ull << 20; // above 65535 from the start: restored deliveries count as old
     proto::packet_id next_id = 1;
+    std::uint32_t unread = 0; // messages, about, that the state store still has
+
+    /// The state store still has what was queued before: a delivery without a message stands in its place, and holds
+    /// back what is behind it.
+    bool has_gap() const noexcept { return !waiting.empty() && !waiting.front().message; }
 };
 
 /// An acknowledgement owed to the client. They leave in arrival order; each waits for all its parts.

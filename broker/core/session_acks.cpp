@@ -178,7 +178,8 @@ void engine::on_puback(connection& c, const proto::frame& f) {
     auto& inflight = s.out->inflight;
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     // An id we do not know (an answer to a delivery that ended meanwhile) is ignored: v5 4.3.2 demands nothing else.
-    if (at == inflight.end() || at->quality != proto::qos::at_least_once) return;
+    if (at == inflight.end() || at->quality != proto::qos::at_least_once)
+        return keep_early(s, f.type, p->id, p->reason);
     if (rule<"v5[MQTT-4.3.2-3]", "v311[MQTT-4.3.2-1]">(true)) finish(s, at); // the id may be used again
 }
 
@@ -190,6 +191,7 @@ void engine::on_pubrec(connection& c, const proto::frame& f) {
     const auto at =
         std::find_if(o.inflight.begin(), o.inflight.end(), [&](const delivery& d) { return d.id == p->id; });
     if (at == o.inflight.end() || at->quality != proto::qos::exactly_once) {
+        if (o.has_gap()) return keep_early(s, f.type, p->id, p->reason);
         if (is_error(p->reason)) return;
         proto::pubrel r;
         r.id = p->id;
@@ -219,7 +221,7 @@ void engine::on_pubcomp(connection& c, const proto::frame& f) {
     if (!s.out) return;
     auto& inflight = s.out->inflight;
     const auto at = std::find_if(inflight.begin(), inflight.end(), [&](const delivery& d) { return d.id == p->id; });
-    if (at == inflight.end() || at->phase != delivery_phase::released) return;
+    if (at == inflight.end() || at->phase != delivery_phase::released) return keep_early(s, f.type, p->id, p->reason);
     if (rule<"v5[MQTT-4.3.3-5]", "v311[MQTT-4.3.3-1]">(true)) finish(s, at);
 }
 

@@ -49,6 +49,7 @@ void engine::detach(connection& c, bool will_goes) {
     if (s.in) keep_unfinished(s);
     if (s.out) {
         auto& o = *s.out;
+        o.early.clear(); // the client will tell again
         std::erase_if(o.replays, [](const retained_replay& r) {
             return r.options.maximum_qos == proto::qos::at_most_once; // the rest goes on when the client comes back
         });

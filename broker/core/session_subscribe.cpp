@@ -122,21 +122,22 @@ void engine::leave_index(session& s, const subscription& sub) {
 /// A session that comes back after a restart may have lost rights since it subscribed: what they do not cover any more
 /// is not served, nor what waits of it (the class of CVE-2021-34434).
 void engine::recheck_rights(session& s) {
-    const auto lost = [&](std::string_view filter) {
-        const auto share = proto::parse_share(filter);
-        return !config_.acl.may_subscribe(*s.who, share ? share->filter : filter);
-    };
     std::erase_if(s.subscriptions, [&](const subscription& sub) {
-        if (!lost(sub.filter)) return false;
+        const auto share = proto::parse_share(sub.filter);
+        if (config_.acl.may_subscribe(*s.who, share ? share->filter : sub.filter)) return false;
         leave_index(s, sub);
         forget_replay(s, sub.filter);
         if (sub.member) --s.share_count;
         if (s.durable()) persist(persist::delete_subscription{s.number, sub.filter}, false);
         return true;
     });
+    recheck_queue(s);
+}
+
+void engine::recheck_queue(session& s) {
     if (!s.out) return;
     erase_if(s.out->waiting, [&](const delivery& d) {
-        if (!lost(d.message->topic())) return false;
+        if (!d.message || config_.acl.may_subscribe(*s.who, d.message->topic())) return false;
         s.out->waiting_bytes -= d.message->bytes();
         drop_row(s, d);
         return true;

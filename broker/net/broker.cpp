@@ -64,9 +64,9 @@ void broker::number_from(std::uint64_t first_session, std::uint64_t first_messag
     for (auto& s : shards_) s->engine().number_from(first_session, first_message);
 }
 
-void broker::restore(core::restored_session s) {
+core::session_handle broker::restore(core::restored_session s) {
     const core::shard_id home = core::home_shard(s.client_id, settings_.engine.shard_count);
-    shards_[home]->engine().restore(std::move(s), time_now());
+    return shards_[home]->engine().restore(std::move(s), time_now());
 }
 
 void broker::restore_retained(const core::message_ptr& m, std::uint64_t version) { retained_.restore(m, version); }
@@ -101,6 +101,10 @@ void broker::publish_live(core::local_publish p) { post(0, std::move(p)); }
 void broker::deliver(core::direct_delivery d) {
     const core::shard_id home = d.to.shard;
     if (home < shards_.size()) post(home, std::move(d));
+}
+
+void broker::restore_queue(const core::session_handle& s, std::vector<core::delivery> queue) {
+    post(s.shard, late_queue{s, std::move(queue)});
 }
 
 void broker::stop() {

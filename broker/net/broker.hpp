@@ -24,7 +24,7 @@ class broker final : private shard_peers {
     /// answered after start().
     void bind();
     void number_from(std::uint64_t first_session, std::uint64_t first_message) noexcept;
-    void restore(core::restored_session s);
+    core::session_handle restore(core::restored_session s);
     void restore_retained(const core::message_ptr& m, std::uint64_t version);
     void start();
 
@@ -36,6 +36,8 @@ class broker final : private shard_peers {
     void verdict(const core::ack_token& token, proto::reason_code reason, std::string text);
     void publish_live(core::local_publish p);
     void deliver(core::direct_delivery d);
+    /// As core::engine::restore_queue().
+    void restore_queue(const core::session_handle& s, std::vector<core::delivery> queue);
 
     /// Says DISCONNECT 0x8B to everybody, waits at most 2 s for them, ends the threads. All there is to keep has been
     /// handed to the persist hook when this returns, also what shards published to each other (wills).

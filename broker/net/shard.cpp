@@ -196,7 +196,9 @@ void shard::handle(shard_message& m) {
         if (c == nullptr) return;
         c->info = std::move(a->info);
         serve(*c, a->bytes);
-    } else if (std::holds_alternative<stop_request>(m))
+    } else if (auto* queue = std::get_if<late_queue>(&m))
+        engine_.restore_queue(queue->session, std::move(queue->deliveries), now());
+    else if (std::holds_alternative<stop_request>(m))
         begin_stop();
     else if (std::holds_alternative<peer_stopped>(m))
         --peers_running_;

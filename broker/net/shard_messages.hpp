@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "broker/core/crossing.hpp"
 #include "broker/core/engine.hpp"
@@ -47,12 +48,19 @@ struct auth_answer {
     core::auth_verdict verdict;
 };
 
+/// What a session was restored without.
+struct late_queue {
+    core::session_handle session;
+    std::vector<core::delivery> deliveries;
+};
+
 struct stop_request {};
 
 /// The sender has said goodbye to its clients: nothing more comes from them.
 struct peer_stopped {};
 
-using shard_message = std::variant<core::crossing, arrival, handshake_step, commit_notice, store_notice, local_verdict,
-                                   core::local_publish, core::direct_delivery, auth_answer, stop_request, peer_stopped>;
+using shard_message =
+    std::variant<core::crossing, arrival, handshake_step, commit_notice, store_notice, local_verdict,
+                 core::local_publish, core::direct_delivery, auth_answer, late_queue, stop_request, peer_stopped>;
 
 } // namespace fb::net

@@ -143,6 +143,8 @@ result<session_counters> memory_session_store::load(const session_loader& loader
         for (const auto& [filter, row] : own.subscriptions) {
             if (loader.on_subscription) loader.on_subscription(row);
         }
+        if (loader.on_waiting && !own.queue.empty())
+            loader.on_waiting({number, own.queue.rbegin()->first, own.queue.size()});
         for (const auto& [sequence, entry] : own.queue) {
             if (loader.on_queued) loader.on_queued(entry.row, entry.message->record);
         }
@@ -153,6 +155,7 @@ result<session_counters> memory_session_store::load(const session_loader& loader
     for (const auto& [name, topic] : retained_) {
         counters.retained_version = std::max(counters.retained_version, topic.version);
         if (topic.message && loader.on_retained) loader.on_retained(topic.version, topic.message->record);
+        if (!topic.message && loader.on_cleared) loader.on_cleared(topic.version, name);
     }
     for (const auto& [id, message] : messages_) {
         if (!message.expired()) counters.message = std::max(counters.message, id);

@@ -4,6 +4,21 @@
 
 namespace fb::storage::redo {
 
+status read_operations(segment_reader& from, const std::function<void(const session_operation&)>& look,
+                       const std::function<void(const frame&)>& passed) {
+    while (true) {
+        auto f = from.next();
+        if (!f) return f.err();
+        if (!*f) return done{};
+        operation_reader in(*(*f)->payload, (*f)->payload);
+        while (auto op = in.next()) look(*op);
+        if (passed) passed(**f);
+        if (!in.ok())
+            return error{error_kind::corrupt, "a frame of the redo log has a good checksum and cannot be read: it is "
+                                              "of another version of this program"};
+    }
+}
+
 checkpoint::checkpoint(checkpointed_store& base, segment_file& file, const segment_head& head, std::uint64_t end)
     : base_(base)
     , file_(file)
@@ -41,17 +56,10 @@ result<bool> checkpoint::step() {
 
 status checkpoint::look() {
     segment_reader reader(file_, head_, end_);
-    while (true) {
-        auto f = reader.next();
-        if (!f) return f.err();
-        if (!*f) break;
-        operation_reader in(*(*f)->payload, (*f)->payload);
-        while (auto op = in.next()) fold_.look_at(*op);
-        serials_.push_back((*f)->serial);
-        if (!in.ok())
-            return error{error_kind::corrupt, "a frame of the redo log has a good checksum and cannot be read: it is "
-                                              "of another version of this program"};
-    }
+    const auto read = read_operations(
+        reader, [this](const auto& op) { fold_.look_at(op); },
+        [this](const frame& f) { serials_.push_back(f.serial); });
+    if (!read) return read;
     next_serial_ = reader.next_serial();
     missing_ = reader.missing();
     return done{};

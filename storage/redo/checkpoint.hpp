@@ -3,12 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "storage/redo/fold.hpp"
 #include "storage/redo/segment.hpp"
 
 namespace fb::storage::redo {
+
+/// Gives all operations of a segment to `look`, and each frame to `passed` when it is done with it.
+status read_operations(segment_reader& from, const std::function<void(const session_operation&)>& look,
+                       const std::function<void(const frame&)>& passed = {});
 
 class checkpoint {
   public:

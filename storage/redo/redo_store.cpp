@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -88,7 +89,7 @@ result<std::string> redo_store::begin_anew() {
     return directory_->put_aside();
 }
 
-result<std::string> redo_store::recover() {
+result<std::string> redo_store::recover(bring_in when) {
     const auto mark = base_->redo_state();
     if (!mark) return mark.err();
     auto there = look_at_files(*mark);
@@ -99,8 +100,39 @@ result<std::string> redo_store::recover() {
             said =
                 "segments " + std::to_string(mark->applied + 1) + " to " + std::to_string(first - 1) + " are missing; ";
     }
-    for (segment& each : there->live) {
-        if (there->foreign) continue; // a part of another state: sessions would miss subscriptions and not know it
+    result<bool> may_wait = when == bring_in::later && said.empty() && !there->foreign;
+    if (may_wait && *may_wait) may_wait = look_into(*there);
+    if (!may_wait) return may_wait.err();
+    if (*may_wait) {
+        std::move(there->live.begin(), there->live.end(), std::back_inserter(due_));
+    } else if (auto brought = bring_in_now(*there, said); !brought) {
+        return brought.err();
+    }
+    loading_ = when == bring_in::later;
+    last_found_ = last_number_;
+    if (settings_.thread) thread_ = std::thread([this] { run(); });
+    return said;
+}
+
+/// False: something is missing.
+result<bool> redo_store::look_into(found& there) {
+    for (segment& each : there.live) {
+        segment_reader reader(*each.file, each.head, each.end_serial);
+        const auto read = read_operations(reader, [this](const auto& op) { unapplied_.look_at(op); });
+        if (!read) return read.err();
+        if (reader.missing() != 0 || (each.end_serial != no_serial && each.end_serial != reader.next_serial())) {
+            unapplied_ = {};
+            return false;
+        }
+        each.end_serial = reader.next_serial(); // the last one ends wherever the power went
+        next_serial_ = std::max(next_serial_, each.end_serial);
+    }
+    return true;
+}
+
+status redo_store::bring_in_now(found& there, std::string& said) {
+    for (segment& each : there.live) {
+        if (there.foreign) continue; // a part of another state: sessions would miss subscriptions and not know it
         checkpoint job(*base_, *each.file, each.head, each.end_serial);
         for (auto more = job.step();; more = job.step()) {
             if (!more) return more.err();
@@ -112,22 +144,54 @@ result<std::string> redo_store::recover() {
         next_serial_ = std::max(next_serial_, job.next_serial());
         free_.push_back(std::move(each.file));
     }
-    if (there->foreign || !said.empty()) {
-        there->live.clear();
-        auto aside = begin_anew();
-        if (!aside) return aside.err();
-        said += there->foreign ? "the log is another database's and has been put aside as " + *aside
-                               : "the rest is in the database, the log has been put aside as " + *aside;
-    }
-    if (settings_.thread) thread_ = std::thread([this] { run(); });
-    return said;
+    if (!there.foreign && said.empty()) return done{};
+    there.live.clear();
+    auto aside = begin_anew();
+    if (!aside) return aside.err();
+    said += there.foreign ? "the log is another database's and has been put aside as " + *aside
+                          : "the rest is in the database, the log has been put aside as " + *aside;
+    return done{};
 }
 
 result<session_counters> redo_store::load(const session_loader& loader) {
+    if (loader.on_waiting) return std::exchange(unapplied_, {}).load(*base_, loader);
     const std::lock_guard committing(committing_);
+    give_up_loading();
     seal();
     if (auto settled = settle(); !settled) return settled.err();
     return base_->load(loader);
+}
+
+status redo_store::prepare_queues() {
+    if (auto sound = base_->verify(); !sound) return sound;
+    const auto is_old = [this] {
+        const std::lock_guard lock(mutex_);
+        return !due_.empty() && due_.front().head.number <= last_found_;
+    };
+    while (is_old()) {
+        const auto stepped = step_front();
+        const std::lock_guard lock(mutex_);
+        trouble_ = stepped ? "" : stepped.err().text;
+        changed_.notify_all();
+        if (!stepped) return stepped.err();
+    }
+    return done{};
+}
+
+status redo_store::load_queue(std::uint64_t session, const queue_reader& read) {
+    return base_->load_queue(session, read);
+}
+
+status redo_store::end_loading() {
+    auto ended = base_->end_loading();
+    give_up_loading();
+    return ended;
+}
+
+void redo_store::give_up_loading() {
+    const std::lock_guard lock(mutex_);
+    loading_ = false;
+    changed_.notify_all();
 }
 
 // --- writing ---
@@ -194,6 +258,7 @@ result<std::unique_ptr<segment_file>> redo_store::take_file() {
     hurry_ = true;
     while (free_.empty()) {
         if (!thread_.joinable()) {
+            if (loading_) return error{error_kind::unavailable, "the log is full while queues are read"};
             lock.unlock();
             if (auto stepped = step_front(); !stepped) return stepped.err();
             lock.lock();
@@ -248,6 +313,7 @@ result<bool> redo_store::step_front() {
 
 /// Under the mutex, or without a thread.
 bool redo_store::is_due() const {
+    if (loading_) return false;
     return due_.size() >= std::max<std::size_t>(settings_.segments_max / 2, 1) || (hurry_ && !due_.empty());
 }
 
@@ -337,7 +403,7 @@ void redo_store::run() {
     auto pause = retry_first;
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return stopping_ || is_due() || copy_ != nullptr; });
+        changed_.wait(lock, [this] { return stopping_ || is_due() || (copy_ != nullptr && !loading_); });
         if (stopping_ && copy_ != nullptr) end_copy(error{error_kind::unavailable, "the store is being closed"});
         if (copy_is_next()) {
             lock.unlock();

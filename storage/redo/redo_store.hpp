@@ -3,8 +3,9 @@
 //
 // The log is a few files of `segment_bytes`. When half of them are full the oldest gets its checkpoint, on a thread of
 // its own, and is used again after it. apply() waits when all are full, and gives an error when it is the database that
-// refuses. Opening brings what the log has into the database; so does destruction, so that a start after an orderly end
-// finds the log empty. One thread calls load() and apply(); count(), trouble() and copy_to() may be called by any.
+// refuses. A start brings what the log has into the database; so does destruction, so that a start after an orderly end
+// finds the log empty. One thread calls load() and apply(), another may read the queues meanwhile; count(), trouble()
+// and copy_to() may be called by any.
 #pragma once
 
 #include <atomic>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "storage/redo/checkpoint.hpp"
+#include "storage/redo/overlay.hpp"
 #include "storage/session_store.hpp"
 
 namespace fb::storage::redo {
@@ -44,13 +46,23 @@ class redo_store final : public session_store {
     redo_store(std::unique_ptr<checkpointed_store> base, std::unique_ptr<segment_directory> files, settings s);
     ~redo_store() override;
 
-    /// Brings what the log has into the database. First of all, once. Words about damage, empty when there is none.
-    result<std::string> recover();
+    /// First of all, once: what the log has goes into the database, now or, when nothing is wrong with it, after load()
+    /// with on_waiting. Words about damage, empty when there is none.
+    enum class bring_in { now, later };
+    result<std::string> recover(bring_in when = bring_in::now);
     result<session_counters> load(const session_loader& loader) override;
+    /// After load() with on_waiting: verifies the database, and brings in what the log had at the start. The database
+    /// gets nothing newer before end_loading(), so the queues stay there as they were. An error: as before, try again.
+    status prepare_queues();
+    status load_queue(std::uint64_t session, const queue_reader& read) override;
+    status end_loading() override;
+    /// Instead: the queues that are not read stay where they are.
+    void give_up_loading();
     status apply(std::span<const session_operation> operations) override;
 
     /// Copies the database into a new file while commits go on: all that was committed before this call, and nothing of
-    /// a later commit without the earlier ones. Waits until it is done; an error leaves no file. One at a time.
+    /// a later commit without the earlier ones. Waits until it is done, and for end_loading() before; an error leaves
+    /// no file. One at a time.
     status copy_to(const std::filesystem::path& file, const copy_progress& progress);
 
     std::uint64_t written_bytes() const noexcept override { return base_->written_bytes(); } // without the log
@@ -85,6 +97,8 @@ class redo_store final : public session_store {
     };
     result<found> look_at_files(const redo_mark& mark);
     result<std::string> begin_anew();
+    status bring_in_now(found& there, std::string& said);
+    result<bool> look_into(found& there);
     result<bool> step_front();
     bool step_copy();
     bool copy_is_next() const;
@@ -101,11 +115,13 @@ class redo_store final : public session_store {
     std::unique_ptr<segment> active_;
     std::uint64_t log_ = 0;
     std::uint64_t last_number_ = 0;
+    std::uint64_t last_found_ = 0; // at the start
     std::uint64_t next_serial_ = 1;
     std::size_t files_ = 0;
     std::size_t next_name_ = 0;
     std::string frame_;
-    // Of the thread, or without one of who calls apply().
+    overlay unapplied_; // what load() has to know of due_
+    // Of the thread, or without one, or before end_loading(), of who calls apply() or prepare_queues().
     std::unique_ptr<checkpoint> going_on_; // of the front of due_
 
     std::atomic<std::uint64_t> bytes_{0}, checkpoints_{0}, operations_{0};
@@ -116,7 +132,8 @@ class redo_store final : public session_store {
     std::vector<std::unique_ptr<segment_file>> free_;
     std::string trouble_; // while the database refuses
     std::string damage_;
-    bool hurry_ = false; // whatever is full goes into the database, not only what is too much
+    bool loading_ = false; // the thread leaves the database alone
+    bool hurry_ = false;   // whatever is full goes into the database, not only what is too much
     bool stopping_ = false;
     std::thread thread_;
 };

@@ -13,16 +13,14 @@ namespace {
 
 using sqlite::connection;
 
-status check_integrity(connection& db) {
-    sqlite::query q(db, "PRAGMA quick_check(1)");
-    std::string verdict;
-    if (q.next()) q >> verdict;
-    if (auto ended = q.ended(); !ended) return ended;
-    if (verdict != "ok") return error{error_kind::corrupt, db.file().string() + ": " + verdict};
+status check_but_queues(connection& db) {
+    for (const char* table : {"sessions", "subscriptions", "received", "retained", "redo"}) {
+        if (auto sound = sqlite::quick_check(db, table); !sound) return sound;
+    }
     return done{};
 }
 
-result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& file) {
+result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& file, checked first) {
     auto db = connection::open(file, {});
     if (!db) return db.err();
     // Before the first look at the file: with it the log needs no shared memory, and nobody else gets in.
@@ -31,13 +29,16 @@ result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& fi
     // A segment of the redo log touches the queues of all sessions again and again: with SQLite's 2 MiB it would write
     // each of their pages many times. Given back after each segment.
     if (auto cached = (*db)->exec("PRAGMA cache_size = -32768"); !cached) return cached.err();
-    if (auto sound = check_integrity(**db); !sound) return sound.err();
+    if (auto sound = first == checked::all ? sqlite::quick_check(**db, "1") : done{}; !sound) return sound.err();
     if (auto migrated = sqlite::migrate(**db, sqlite::state_migrations()); !migrated) return migrated.err();
+    if (auto sound = first == checked::all ? done{} : check_but_queues(**db); !sound) return sound.err();
     return db;
 }
 
-/// Renames the file with its log; returns the new name.
-result<std::filesystem::path> put_aside(const std::filesystem::path& file) {
+} // namespace
+
+/// Renames the file with its log.
+result<std::filesystem::path> put_session_store_aside(const std::filesystem::path& file) {
     const auto aside = aside_name(file);
     std::error_code ec;
     std::filesystem::rename(file, aside, ec);
@@ -52,16 +53,14 @@ result<std::filesystem::path> put_aside(const std::filesystem::path& file) {
     return aside;
 }
 
-} // namespace
-
-result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file) {
+result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file, checked first) {
     opened_session_store out;
-    auto db = open_checked(file);
+    auto db = open_checked(file, first);
     if (!db && db.err().kind == error_kind::corrupt) {
-        auto aside = put_aside(file);
+        auto aside = put_session_store_aside(file);
         if (!aside) return aside.err();
         out.put_aside = *aside;
-        db = open_checked(file);
+        db = open_checked(file, first);
     }
     if (!db) return db.err();
     out.store = sqlite::make_session_store(std::move(*db));

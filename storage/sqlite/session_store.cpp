@@ -38,6 +38,9 @@ class sqlite_session_store final : public checkpointed_store {
         : db_(std::move(db)) {}
 
     result<session_counters> load(const session_loader& loader) override;
+    status load_queue(std::uint64_t session, const queue_reader& read) override;
+    status end_loading() override { return remove_orphans(); }
+    status verify() override { return quick_check(*db_, "1"); }
 
     status apply(std::span<const session_operation> operations) override {
         auto applied = perform_all(operations);
@@ -115,6 +118,7 @@ class sqlite_session_store final : public checkpointed_store {
     result<session_counters> read_counters();
     result<std::vector<std::uint64_t>> load_sessions(const session_loader& loader);
     status load_session(const session_loader& loader, std::uint64_t number);
+    status count_queue(const session_loader& loader, std::uint64_t number);
     status load_retained(const session_loader& loader);
 
     std::unique_ptr<connection> db_;
@@ -303,6 +307,33 @@ status sqlite_session_store::load_session(const session_loader& loader, std::uin
     }
     if (auto ended = subscriptions.ended(); !ended) return ended;
 
+    if (loader.on_waiting) {
+        if (auto counted = count_queue(loader, number); !counted) return counted;
+    } else if (loader.on_queued) {
+        if (auto read = load_queue(number, loader.on_queued); !read) return read;
+    }
+
+    query received(*db_, "SELECT packet_id FROM received WHERE session = ?");
+    received.with(number);
+    while (received.next()) {
+        std::uint16_t packet_id = 0;
+        received >> packet_id;
+        if (loader.on_received) loader.on_received(number, packet_id);
+    }
+    return received.ended();
+}
+
+status sqlite_session_store::count_queue(const session_loader& loader, std::uint64_t number) {
+    query q(*db_, "SELECT coalesce(max(sequence), 0), count(*) FROM queue WHERE session = ?");
+    waiting_record w;
+    w.session = number;
+    if (q.with(number).next()) q >> w.last_sequence >> w.messages;
+    if (auto ended = q.ended(); !ended) return ended;
+    if (w.messages != 0) loader.on_waiting(w);
+    return done{};
+}
+
+status sqlite_session_store::load_queue(std::uint64_t number, const queue_reader& read) {
     query queued(*db_, "SELECT q.session, q.sequence, q.message, q.quality, q.retain, q.packet_id, q.state, "
                        "m.quality, m.expires_at, m.id, m.topic, m.payload, m.properties, m.publisher, "
                        "q.subscription_ids FROM queue q JOIN messages m ON m.id = q.message "
@@ -317,21 +348,21 @@ status sqlite_session_store::load_session(const session_loader& loader, std::uin
         read_message(queued, m, 9);
         r.state = static_cast<delivery_state>(state);
         r.subscription_ids = unpacked(queued.view(14));
-        if (loader.on_queued) loader.on_queued(std::move(r), m);
+        read(std::move(r), m);
     }
-    if (auto ended = queued.ended(); !ended) return ended;
-
-    query received(*db_, "SELECT packet_id FROM received WHERE session = ?");
-    received.with(number);
-    while (received.next()) {
-        std::uint16_t packet_id = 0;
-        received >> packet_id;
-        if (loader.on_received) loader.on_received(number, packet_id);
-    }
-    return received.ended();
+    return queued.ended();
 }
 
 status sqlite_session_store::load_retained(const session_loader& loader) {
+    if (loader.on_cleared) {
+        query cleared(*db_, "SELECT version, topic FROM retained WHERE message = 0");
+        while (cleared.next()) {
+            std::uint64_t version = 0;
+            cleared >> version;
+            loader.on_cleared(version, cleared.view(1));
+        }
+        if (auto ended = cleared.ended(); !ended) return ended;
+    }
     query q(*db_, "SELECT r.version, m.quality, m.expires_at, m.id, m.topic, m.payload, m.properties, m.publisher "
                   "FROM retained r JOIN messages m ON m.id = r.message ORDER BY r.topic");
     while (q.next()) {
@@ -347,7 +378,9 @@ status sqlite_session_store::load_retained(const session_loader& loader) {
 result<session_counters> sqlite_session_store::load(const session_loader& loader) {
     auto counters = read_counters(); // first: cleared topics count too
     if (!counters || loader.empty()) return counters;
-    if (auto removed = remove_orphans(); !removed) return removed.err();
+    if (!loader.on_waiting) {
+        if (auto removed = remove_orphans(); !removed) return removed.err();
+    }
     const auto numbers = load_sessions(loader);
     if (!numbers) return numbers.err();
     for (const std::uint64_t number : *numbers) {
@@ -358,6 +391,15 @@ result<session_counters> sqlite_session_store::load(const session_loader& loader
 }
 
 } // namespace
+
+status quick_check(connection& db, const std::string& what) {
+    query q(db, "PRAGMA quick_check(" + what + ")");
+    std::string verdict;
+    if (q.next()) q >> verdict;
+    if (auto ended = q.ended(); !ended) return ended;
+    if (verdict != "ok") return error{error_kind::corrupt, db.file().string() + ": " + verdict};
+    return done{};
+}
 
 std::unique_ptr<checkpointed_store> make_session_store(std::unique_ptr<connection> db) {
     return std::make_unique<sqlite_session_store>(std::move(db));

@@ -198,3 +198,21 @@ TEST_CASE_TEMPLATE("a write older than the clearing of its topic is ignored", En
     CHECK(got.lines.empty());
     CHECK(got.counters.retained_version == 8);
 }
+
+TEST_CASE_TEMPLATE("a start in two parts gives what one in one part gives", Engine, FB_SESSION_ENGINES) {
+    session_world<Engine> w;
+    put_session with_will = a_session(2, "b");
+    with_will.row.will = a_message(9, "w", "gone");
+    w.apply({a_session(1, "a"), with_will, put_subscription{{1, "f", 1, 0}}, put_received{2, 7},
+             queued(1, 1, a_message(1)), queued(1, 2, a_message(2)), queued(2, 5, a_message(2)), a_session(3, "c")});
+    w.apply({set_delivery{1, 1, 4, delivery_state::sent}, put_retained{3, "r", a_message(3, "r")},
+             put_retained{4, "s", {}}});
+    const auto whole = load(*w.store);
+    const auto part = load_first_part(*w.store);
+    CHECK(part.all.counters.session == whole.counters.session);
+    CHECK(part.all.counters.message == whole.counters.message);
+    CHECK(part.waiting.size() == 2);
+    CHECK(with_queues(*w.store, part) == sorted(whole.lines));
+    REQUIRE(w.store->end_loading());
+    CHECK(w.content() == whole.lines);
+}

@@ -29,6 +29,7 @@ constexpr weighted table[] = {
     {operation::cross_one, 3},
     {operation::release_crossings, 2},
     {operation::power_cut, 2},
+    {operation::read_queues, 5},
     {operation::store_fails, 2}, // this and what follows: with small limits only
     {operation::store_works, 2},
 };

@@ -30,6 +30,7 @@ struct operation {
         power_cut,
         store_fails, // clients are sent away
         store_works,
+        read_queues, // those that a start left for later
     };
     kind what = publish;
     std::uint8_t client = 0;

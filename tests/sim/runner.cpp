@@ -1,6 +1,7 @@
 #include "tests/sim/runner.hpp"
 
 #include <array>
+#include <utility>
 
 #include "tests/sim/player.hpp"
 
@@ -70,7 +71,7 @@ class runner {
     bool all_committed() const {
         return !store_fails_ && world_.broker.uncommitted() == 0 && world_.broker.crossings_waiting() == 0;
     }
-    bool held() const { return world_.commits_held || world_.crossings_held; }
+    bool held() const { return world_.commits_held || world_.crossings_held || queues_unread_; }
     void say(const std::string& text) { world_.story.push_back("-- " + text); }
 
     void take_packets() {
@@ -97,7 +98,8 @@ class runner {
     void subscribe(player& p, const operation& op);
     void publish(player& p, const operation& op);
     void pass_time(std::int64_t ms);
-    void power_cut();
+    void power_cut(bool queues_later);
+    void read_queues();
     void fail_store();
     void repair_store();
     void everybody_comes_back();
@@ -107,6 +109,7 @@ class runner {
     std::vector<std::unique_ptr<player>> players_;
     int wills_ = 0;
     bool store_fails_ = false;
+    bool queues_unread_ = false; // since the last start
 };
 
 void runner::carry_out(const operation& op) {
@@ -168,7 +171,8 @@ bool runner::carry_out_world(const operation& op) {
         return true;
     case operation::store_fails: fail_store(); return true;
     case operation::store_works: repair_store(); return true;
-    default: power_cut(); return true;
+    case operation::read_queues: read_queues(); return true;
+    default: power_cut(op.a % 2 != 0); return true;
     }
 }
 
@@ -216,12 +220,19 @@ void runner::pass_time(std::int64_t ms) {
     world_.broker.after_ms(ms);
 }
 
-void runner::power_cut() {
-    say("power cut");
+void runner::power_cut(bool queues_later) {
+    say(queues_later ? "power cut; queues will be read later" : "power cut");
     world_.reference.power_cut(all_committed());
     store_fails_ = false;
-    world_.broker.restart();
+    world_.broker.restart(queues_later ? test::broker::queues::later : test::broker::queues::now);
+    queues_unread_ = queues_later;
     for (auto& p : players_) p->power_cut();
+}
+
+void runner::read_queues() {
+    if (!std::exchange(queues_unread_, false)) return;
+    say("queues are read");
+    world_.broker.read_queues();
 }
 
 void runner::fail_store() {
@@ -243,6 +254,7 @@ void runner::repair_store() {
 /// Everybody who has a session comes back to it, reads and acknowledges; a newcomer asks for what is retained.
 void runner::everybody_comes_back() {
     repair_store();
+    read_queues();
     say("everybody comes back");
     world_.commits_held = world_.crossings_held = false;
     world_.broker.release_crossings();

@@ -48,7 +48,7 @@ TEST_CASE("what is wrong in a broker is found, and told in a few steps") {
         CAPTURE(static_cast<int>(wrong));
         int found = 0;
         std::size_t shortest = 1000;
-        for (std::uint64_t seed = 1; seed <= 400 && found < 5; ++seed) {
+        for (std::uint64_t seed = 1; seed <= 1000 && found < 5; ++seed) {
             plan p = make_plan(seed, 60, 1);
             if (p.small_limits) continue;
             p.wrong = wrong;

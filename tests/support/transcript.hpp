@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/core/engine.hpp"
@@ -85,15 +86,23 @@ class broker {
         settle();
     }
     model_store& store() { return store_; }
-    /// Power is lost, and comes back: what was not committed is gone.
-    void restart() {
+    enum class queues { now, later };
+    /// Power is lost, and comes back: what was not committed is gone. `later`: read_queues() brings the sessions'.
+    void restart(queues when = queues::now) {
+        unread_.clear();
         for (auto& [name, c] : clients_) forget(*c);
         shards_.clear();
         uncommitted_.clear();
         auth_steps_.clear();
         locals.clear();
-        start();
+        start(when);
         settle();
+    }
+    void read_queues() {
+        for (auto& [session, queue] : std::exchange(unread_, {})) {
+            shards_[session.shard]->engine->restore_queue(session, std::move(queue), now_);
+            settle();
+        }
     }
 
     // --- between shards ---
@@ -227,7 +236,7 @@ class broker {
         std::unique_ptr<core::engine> engine;
     };
 
-    void start() {
+    void start(queues when = queues::now) {
         index = std::make_unique<core::routing_index>();
         retained =
             std::make_unique<core::retained>(setup_.limits.retained_messages_max, setup_.limits.retained_bytes_max);
@@ -254,7 +263,13 @@ class broker {
         store_.restore_retained(*retained);
         for (auto& s : store_.sessions()) {
             core::engine& home = *shards_[core::home_shard(s.client_id, setup_.shards)]->engine;
-            home.restore(std::move(s), now_);
+            std::vector<core::delivery> later;
+            if (when == queues::later && !s.queue.empty()) {
+                later.swap(s.queue);
+                s.unread = {later.back().sequence, static_cast<std::uint32_t>(later.size())};
+            }
+            const core::session_handle session = home.restore(std::move(s), now_);
+            if (!later.empty()) unread_.push_back({session, std::move(later)});
         }
     }
 
@@ -397,6 +412,7 @@ class broker {
     std::map<std::string, std::unique_ptr<test::client>> clients_;
     model_store store_;
     commit_group uncommitted_;
+    std::vector<std::pair<core::session_handle, std::vector<core::delivery>>> unread_;
     bool hold_commits_ = false;
     std::deque<std::pair<core::shard_id, core::auth_step>> auth_steps_;
     bool hold_crossings_ = false;

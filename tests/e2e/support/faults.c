@@ -1,10 +1,11 @@
-// Preloaded into the broker (LD_PRELOAD): makes calls on files below FB_FAULTS_BELOW fail, and moves the wall clock, as
-// the file FB_FAULTS says while the process runs. The file is mapped: faults.py writes it.
+// Preloaded into the broker (LD_PRELOAD): makes calls on files below FB_FAULTS_BELOW fail, moves the wall clock and holds
+// a thread, as the file FB_FAULTS says while the process runs. The file is mapped: faults.py writes it.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct control {
     int32_t create_error; // of what makes, renames or removes files, and opens them for writing
     int32_t hits;         // calls that failed by this
     int64_t clock_s;      // added to the wall clock
+    int32_t hold_queues;  // the thread that reads the queues after a start waits while this is set
 };
 
 static struct control calm;
@@ -126,6 +128,13 @@ static mode_t mode_of(int flags, va_list more) { return (flags & (O_CREAT | __O_
     }
 FAULTY_OPEN(open, 0)
 FAULTY_OPEN(open64, O_LARGEFILE)
+
+int pthread_setname_np(pthread_t thread, const char* name) {
+    static int (*next)(pthread_t, const char*);
+    while (control->hold_queues != 0 && strcmp(name, "fb-queues") == 0) usleep(1000);
+    if (next == NULL) next = (int (*)(pthread_t, const char*))dlsym(RTLD_NEXT, "pthread_setname_np");
+    return next(thread, name);
+}
 
 int clock_gettime(clockid_t which, struct timespec* now) {
     static int (*next)(clockid_t, struct timespec*);

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import tempfile
 
-_FIELDS = struct.Struct("=iiiiq")  # struct control of faults.c
+_FIELDS = struct.Struct("=iiiiqi")  # struct control of faults.c
 _library = None
 
 
@@ -41,8 +41,8 @@ class Faults:
         return {"env": {**os.environ, "LD_PRELOAD": _built(), "FB_FAULTS": self.file, "FB_FAULTS_BELOW": self.below,
                         "ASAN_OPTIONS": asan}}
 
-    def _set(self, sync=0, write=0, create=0, clock_s=0):
-        self._page[:] = _FIELDS.pack(sync, write, create, 0, clock_s)
+    def _set(self, sync=0, write=0, create=0, clock_s=0, hold_queues=0):
+        self._page[:] = _FIELDS.pack(sync, write, create, 0, clock_s, hold_queues)
 
     def none(self):
         self._set()
@@ -62,6 +62,10 @@ class Faults:
     def clock(self, seconds):
         """The wall clock is so far off."""
         self._set(clock_s=seconds)
+
+    def queues_held(self):
+        """After the next start no queue is read until none()."""
+        self._set(hold_queues=1)
 
     def hits(self):
         """Calls that failed since the last change."""

@@ -1,88 +1,26 @@
 // The redo log: what it keeps through crashes, torn and stale frames, disks and databases that refuse.
 #include <algorithm>
-#include <random>
 #include <thread>
 
+#include "random_life.hpp"
 #include "redo_world.hpp"
 #include "storage/redo/fold.hpp"
 #include "storage/redo/operations.hpp"
 
 using namespace fb::storage;
+using fb::test::a_session;
+using fb::test::queued;
+using fb::test::random_life;
 using fb::test::redo_world;
 
 namespace {
 
 constexpr std::size_t one_page = redo::page_bytes;
 
-enqueue queued(std::uint64_t session, std::uint64_t sequence, std::uint64_t id, std::string_view payload = "p") {
-    enqueue op;
-    op.row.session = session;
-    op.row.sequence = sequence;
-    op.row.message = id;
-    op.row.quality = 1;
-    op.message.id = id;
-    op.message.topic = "t";
-    op.message.payload = payload;
-    return op;
-}
-
-put_session a_session(std::uint64_t number) {
-    put_session op;
-    op.row.number = number;
-    op.row.client_id = "c" + std::to_string(number);
-    return op;
-}
-
 std::size_t count(const std::vector<std::string>& lines, std::string_view prefix) {
     return static_cast<std::size_t>(
         std::count_if(lines.begin(), lines.end(), [&](const auto& line) { return line.starts_with(prefix); }));
 }
-
-/// As a broker would make them: nothing is dequeued that is not there, no sequence is used twice.
-class random_life {
-  public:
-    explicit random_life(unsigned seed)
-        : random_(seed) {}
-
-    std::vector<session_operation> some() {
-        std::vector<session_operation> out;
-        for (std::size_t n = 1 + below(12); n > 0; --n) out.push_back(one());
-        return out;
-    }
-
-  private:
-    std::size_t below(std::size_t n) { return random_() % n; }
-
-    session_operation one() {
-        const std::uint64_t session = 1 + below(4);
-        const auto id = static_cast<std::uint16_t>(1 + below(3));
-        switch (below(9)) {
-        case 0: return a_session(session);
-        case 1: return delete_session{session};
-        case 2: return put_subscription{{session, "f" + std::to_string(below(3)), 1, 0}};
-        case 3: return delete_subscription{session, "f" + std::to_string(below(3))};
-        case 4: return put_received{session, id};
-        case 5: return delete_received{session, id};
-        case 6: {
-            put_retained op;
-            op.version = ++version_;
-            op.topic = "r" + std::to_string(below(3));
-            if (below(3) != 0) op.message = queued(0, 0, ++message_).message;
-            return op;
-        }
-        case 7: {
-            const std::uint64_t at = 1 + below(sequence_);
-            if (below(2) == 0) return set_delivery{session_of(at), at, id, delivery_state::sent};
-            return dequeue{session_of(at), at};
-        }
-        default: ++sequence_; return queued(session_of(sequence_), sequence_, below(3) != 0 ? ++message_ : message_);
-        }
-    }
-    static std::uint64_t session_of(std::uint64_t sequence) { return 1 + sequence % 4; }
-
-    std::mt19937 random_;
-    std::uint64_t sequence_ = 1, message_ = 1, version_ = 0;
-};
 
 } // namespace
 

@@ -127,10 +127,10 @@ class redo_world {
         database.refuse = false;
         files = std::move(left);
     }
-    std::string start() {
+    std::string start(storage::redo::redo_store::bring_in when = storage::redo::redo_store::bring_in::now) {
         store = std::make_unique<storage::redo::redo_store>(std::make_unique<redo_base>(database),
                                                             std::make_unique<redo_directory>(files), settings_);
-        const auto said = store->recover();
+        const auto said = store->recover(when);
         REQUIRE(said);
         return *said;
     }
