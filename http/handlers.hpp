@@ -31,6 +31,12 @@ task<response> get_update(context& ctx, request& r);
 task<response> cancel_update(context& ctx, request& r);
 task<response> list_results(context& ctx, request& r);
 
+// handlers_reports.cpp
+task<response> report_fleet(context& ctx, request& r);
+task<response> report_firmwares(context& ctx, request& r);
+task<response> report_durations(context& ctx, request& r);
+task<response> report_stuck(context& ctx, request& r);
+
 // events.cpp, health.cpp, openapi.cpp
 task<response> watch_events(context& ctx, request& r);
 task<response> healthz(context& ctx, request& r);

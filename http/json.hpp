@@ -32,6 +32,7 @@ class json_text {
     void value(int n) { writer_.Int(n); }
     void value(std::int64_t n) { writer_.Int64(n); }
     void value(std::uint64_t n) { writer_.Uint64(n); }
+    void value(double d) { writer_.Double(d); }
     void value(storage::timestamp t) { value(storage::format_timestamp(t)); }
     void value(std::nullptr_t) { writer_.Null(); }
     template <class T>

@@ -89,6 +89,18 @@ std::vector<route> all_routes() {
     t.push_back(list_of(get("/api/v1/update-results", list_results, "listUpdateResults",
                             "What devices reported, newest first", "UpdateResultList"),
                         {"device_id", "device_type", "status", "firmware_id"}));
+    t.push_back(list_of(get("/api/v1/reports/fleet", report_fleet, "reportFleet",
+                            "Devices by type and version, both as texts", "FleetReport"),
+                        {"device_type"}));
+    t.push_back(list_of(get("/api/v1/reports/firmwares", report_firmwares, "reportFirmwares",
+                            "What became of each firmware's updates, newest firmware first", "FirmwareReport"),
+                        {"device_type", "firmware_id"}));
+    t.push_back(list_of(get("/api/v1/reports/durations", report_durations, "reportDurations",
+                            "From trigger to success, newest firmware first", "DurationReport"),
+                        {"device_type", "firmware_id"}));
+    t.push_back(list_of(get("/api/v1/reports/stuck", report_stuck, "reportStuck",
+                            "Devices whose open update does not get on, by device_id", "StuckReport"),
+                        {"device_type", "firmware_id"}));
     t.push_back(get("/api/v1/events", watch_events, "watchEvents", "Server-sent events: every transition and progress",
                     "text/event-stream"));
     t.push_back(open_to(get("/api/v1/openapi.json", openapi, "getOpenapi", "This document", "application/json"),

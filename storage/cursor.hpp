@@ -23,5 +23,7 @@ constexpr char device_list = 'd';   // device_id
 constexpr char firmware_list = 'f'; // id
 constexpr char update_list = 'u';   // id
 constexpr char result_list = 'r';   // timestamp, id
+constexpr char fleet_list = 'v';    // device_type, firmware_version
+constexpr char stuck_list = 'k';    // device_id
 
 } // namespace fb::storage

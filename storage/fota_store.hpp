@@ -14,6 +14,7 @@
 
 #include "storage/error.hpp"
 #include "storage/records.hpp"
+#include "storage/reports.hpp"
 
 namespace fb::storage {
 
@@ -136,6 +137,12 @@ class fota_reader {
     virtual result<std::vector<update_event>> events_of(const update_uuid& id) = 0; // oldest first
     /// The text ids of all devices of a type.
     virtual result<std::vector<std::string>> devices_of_type(const std::string& device_type) = 0;
+
+    /// Reports: each page is counted anew over the whole table. stuck_devices goes by the database's clock.
+    virtual result<page<fleet_version>> report_fleet(const list_query& q) = 0;        // by type and version, as texts
+    virtual result<page<firmware_success>> report_firmwares(const list_query& q) = 0; // newest firmware first
+    virtual result<page<update_durations>> report_durations(const list_query& q) = 0; // newest firmware first
+    virtual result<page<stuck_device>> report_stuck_devices(const list_query& q) = 0; // by device_id
 
     virtual result<std::optional<api_token>> find_token(const std::string& hash) = 0; // revoked and expired ones too
     virtual result<std::vector<api_token>> list_tokens() = 0;

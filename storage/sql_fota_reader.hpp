@@ -32,6 +32,10 @@ inline const std::string update_is_open = "u.state IN ('scheduled', 'pending', '
                                           "'downloaded', 'installing', 'verifying')";
 inline const std::string of_device = " = (SELECT id FROM devices WHERE device_id = ?)";
 
+inline std::string from_view(std::string_view columns, const char* view) {
+    return "SELECT " + std::string(columns) + " FROM " + view;
+}
+
 template <class Query, class Row>
 void read_one(Query& q, Row& out) {
     if constexpr (std::is_same_v<Row, update_view>) {
@@ -208,6 +212,49 @@ class sql_fota_reader final : public fota_reader {
         return all<std::string>("SELECT device_id FROM devices WHERE type = ? ORDER BY device_id", device_type);
     }
 
+    result<page<fleet_version>> report_fleet(const list_query& q) override {
+        const auto key = check_page(q, fleet_list, 2);
+        if (!key) return key.err();
+        auto rows = sql::list_sql(sql::from_view(fleet_columns, "fleet_versions"), "true")
+                        .after(*key, "(coalesce(device_type, ''), coalesce(firmware_version, '')) > (?, ?)")
+                        .when(q.device_type, "device_type = ?")
+                        .template run<fleet_version, Query>(
+                            *db_, "coalesce(device_type, ''), coalesce(firmware_version, '')", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, fleet_list, [](const fleet_version& last) {
+            return std::vector{last.device_type.value_or(""), last.firmware_version.value_or("")};
+        });
+    }
+
+    result<page<firmware_success>> report_firmwares(const list_query& q) override {
+        auto rows = by_firmware<firmware_success>(q, success_columns, "firmware_success");
+        if (!rows || rows->items.empty()) return rows;
+        auto failures = all<firmware_failure>(sql::from_view(failure_columns, "firmware_failures") +
+                                                  " WHERE firmware_id BETWEEN ? AND ? ORDER BY firmware_id DESC, "
+                                                  "updates DESC, state, error_code",
+                                              rows->items.back().firmware_id, rows->items.front().firmware_id);
+        if (!failures) return failures.err();
+        attach(rows->items, std::move(*failures));
+        return rows;
+    }
+    result<page<update_durations>> report_durations(const list_query& q) override {
+        return by_firmware<update_durations>(q, duration_columns, "update_durations");
+    }
+
+    result<page<stuck_device>> report_stuck_devices(const list_query& q) override {
+        const auto key = check_page(q, stuck_list, 1);
+        if (!key) return key.err();
+        if (names_no_firmware(q)) return page<stuck_device>{};
+        auto rows = sql::list_sql(sql::from_view(stuck_columns, "stuck_devices"), "true")
+                        .after(*key, "device_id > ?")
+                        .when(q.device_type, "device_type = ?")
+                        .when(q.firmware_id, "firmware_id = ?")
+                        .template run<stuck_device, Query>(*db_, "device_id", q.limit + 1);
+        if (!rows) return rows.err();
+        return sql::make_page(std::move(*rows), q.limit, stuck_list,
+                              [](const stuck_device& last) { return std::vector{last.device_id}; });
+    }
+
     result<std::optional<api_token>> find_token(const std::string& hash) override {
         return one<api_token>("SELECT " + std::string(token_columns) + " FROM api_tokens WHERE hash = ?", hash);
     }
@@ -222,6 +269,24 @@ class sql_fota_reader final : public fota_reader {
   private:
     /// A filter that is no UUID finds nothing; PostgreSQL would take it for an error.
     static bool names_no_firmware(const list_query& q) { return q.firmware_id && !parse_uuid(*q.firmware_id); }
+
+    /// What a view has of a page of firmwares. The page comes first: then no more than its firmwares' updates are read.
+    template <class Row>
+    result<page<Row>> by_firmware(const list_query& q, std::string_view columns, const char* view) {
+        auto firmwares = list_firmwares(q);
+        if (!firmwares) return firmwares.err();
+        page<Row> out;
+        if (firmwares->items.empty()) return out;
+        auto rows = sql::list_sql(sql::from_view(columns, view), "true")
+                        .when(to_string(firmwares->items.front().id), "firmware_id <= ?")
+                        .when(to_string(firmwares->items.back().id), "firmware_id >= ?")
+                        .when(q.device_type, "device_type = ?")
+                        .template run<Row, Query>(*db_, "firmware_id DESC", q.limit);
+        if (!rows) return rows.err();
+        out.items = std::move(*rows);
+        out.next = std::move(firmwares->next);
+        return out;
+    }
 
     template <class Row, class... Values>
     result<std::vector<Row>> all(std::string_view text, const Values&... values) {

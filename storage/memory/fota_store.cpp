@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "storage/cursor.hpp"
+#include "storage/memory/reports.hpp"
 #include "storage/memory/tables.hpp"
 #include "storage/open.hpp"
 
@@ -147,6 +148,28 @@ class memory_fota_reader final : public fota_reader {
         }
         return ids;
     }
+    result<page<fleet_version>> report_fleet(const list_query& q) override {
+        return report(
+            fleet_versions, q, fleet_list, [&](const fleet_version& v) { return passes(q.device_type, v.device_type); },
+            [](const fleet_version& v) {
+                return sort_key{v.device_type.value_or(""), v.firmware_version.value_or("")};
+            },
+            std::less<sort_key>());
+    }
+    result<page<firmware_success>> report_firmwares(const list_query& q) override {
+        return report_by_firmware(firmware_successes, q);
+    }
+    result<page<update_durations>> report_durations(const list_query& q) override {
+        return report_by_firmware(durations, q);
+    }
+    result<page<stuck_device>> report_stuck_devices(const list_query& q) override {
+        return report(
+            stuck_devices, q, stuck_list,
+            [&](const stuck_device& s) {
+                return passes(q.device_type, s.device_type) && passes(q.firmware_id, to_string(s.firmware_id));
+            },
+            [](const stuck_device& s) { return sort_key{s.device_id}; }, std::less<sort_key>());
+    }
     result<std::optional<api_token>> find_token(const std::string& hash) override {
         const std::lock_guard lock(shared_->mutex);
         return copied(rows().find_token(hash));
@@ -184,6 +207,29 @@ class memory_fota_reader final : public fota_reader {
             if (wanted(made)) out.push_back(std::move(made));
         }
         return out;
+    }
+
+    template <class Row>
+    using counter = std::vector<Row> (*)(const tables&);
+
+    template <class Row, class Wanted, class Key, class Before>
+    result<page<Row>> report(counter<Row> count, const list_query& q, char list, Wanted wanted, Key key_of,
+                             Before before) const {
+        std::unique_lock lock(shared_->mutex);
+        auto found = count(rows());
+        lock.unlock();
+        std::erase_if(found, [&](const Row& row) { return !wanted(row); });
+        const auto columns = key_of(Row{}).size();
+        return page_of(std::move(found), q, list, columns, key_of, before);
+    }
+    template <class Row>
+    result<page<Row>> report_by_firmware(counter<Row> count, const list_query& q) const {
+        return report(
+            count, q, firmware_list,
+            [&](const Row& row) {
+                return passes(q.device_type, row.device_type) && passes(q.firmware_id, to_string(row.firmware_id));
+            },
+            [](const Row& row) { return sort_key{to_string(row.firmware_id)}; }, std::greater<sort_key>());
     }
 
     template <class Wanted>

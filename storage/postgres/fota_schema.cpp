@@ -4,6 +4,7 @@
 // Texts that are indexed are compared byte by byte (COLLATE "C"): lists sort as on SQLite, and an operating system that
 // sorts otherwise after an upgrade does not break the indexes.
 #include "storage/postgres/migrate.hpp"
+#include "storage/postgres/report_views.hpp"
 
 namespace fb::storage::postgres {
 
@@ -281,6 +282,7 @@ constexpr migration migrations[] = {
     {1, "seed", seed},
     {2, "working_columns", working_columns},
     {3, "full_model", full_model},
+    {4, "reports", report_views},
 };
 
 } // namespace

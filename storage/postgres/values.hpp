@@ -77,7 +77,7 @@ void from_text(std::optional<std::string_view> text, T& out) {
         out = parse_server_time(*text).value_or(out);
     } else if constexpr (std::is_same_v<T, bool>) {
         out = *text == "t";
-    } else if constexpr (std::is_integral_v<T>) {
+    } else if constexpr (std::is_arithmetic_v<T>) {
         std::from_chars(text->data(), text->data() + text->size(), out);
     } else if constexpr (std::is_enum_v<T>) {
         parse_enum(out, *text);

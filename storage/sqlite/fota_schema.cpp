@@ -1,6 +1,7 @@
 // The migrations of fota.db. Number 1 is the seed: four tables that other programs may read and write, at every later
 // version too. So whatever follows only adds nullable or defaulted columns, and tables.
 #include "storage/sqlite/migrate.hpp"
+#include "storage/sqlite/report_views.hpp"
 
 namespace fb::storage::sqlite {
 
@@ -278,6 +279,7 @@ constexpr migration migrations[] = {
     {1, "seed", seed},
     {2, "working_columns", working_columns},
     {3, "full_model", full_model},
+    {4, "reports", report_views},
 };
 
 } // namespace

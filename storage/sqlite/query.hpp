@@ -106,6 +106,8 @@ void query::read(T& out) {
         out = sqlite3_column_int64(statement_, column_) != 0;
     } else if constexpr (std::is_integral_v<T>) {
         out = static_cast<T>(sqlite3_column_int64(statement_, column_));
+    } else if constexpr (std::is_floating_point_v<T>) {
+        out = sqlite3_column_double(statement_, column_);
     } else if constexpr (std::is_enum_v<T>) {
         read_enum(out, view(column_));
     } else {

@@ -39,6 +39,7 @@ WALL_CLOCK = {
     "certs/": "validity of certificates",
     "fota/fota_thread": "the shell of the FOTA service",
     "http/": "a shell: tokens and signed URLs expire",
+    "storage/memory/reports": "in place of the clock of the database, which the view stuck_devices goes by",
     "storage/sqlite/migrate": "notes for people when a migration ran; nothing is decided by it",
     "storage/aside": "the name of a damaged file that is put aside",
     "tests/": "certificates and tokens of today",

@@ -271,6 +271,39 @@ TEST_CASE("progress is exact in every answer, and results are listed") {
     CHECK(member(g.get("/api/v1/devices/dev-1").body, "firmware_version") == "2.0.0");
 }
 
+TEST_CASE("reports count the fleet for a viewer") {
+    gateway g({}, "sqlite");
+    const auto firmware = member(g.upload("2.0.0", "image").body, "id");
+    g.add_device("dev-1");
+    g.add_device("dev-2");
+    const auto ids = trigger_body(firmware, "[\"dev-1\",\"dev-2\"]");
+    const auto id = member(g.post("/api/v1/updates", ids).body, "updates.0.id");
+    g.command_for("dev-1");
+    g.report("dev-1", "update/result", "{\"status\":\"success\",\"version\":\"2.0.0\",\"update_id\":\"" + id + "\"}");
+    const auto report = [&](const std::string& name) {
+        const auto answer = g.get("/api/v1/reports/" + name);
+        CHECK(answer.status == 200);
+        return answer.body;
+    };
+    CHECK(report("fleet") ==
+          "{\"items\":[{\"device_type\":\"sensor\",\"firmware_version\":\"1.0.0\",\"devices\":1,\"online\":1},"
+          "{\"device_type\":\"sensor\",\"firmware_version\":\"2.0.0\",\"devices\":1,\"online\":1}],\"next\":null}");
+    CHECK(member(report("fleet?limit=1"), "next") != "null");
+    const auto firmwares = report("firmwares?firmware_id=" + firmware);
+    CHECK(member(firmwares, "items.0.firmware_id") == firmware);
+    CHECK(member(firmwares, "items.0.updates") == "2");
+    CHECK(member(firmwares, "items.0.in_progress") == "1");
+    CHECK(member(firmwares, "items.0.succeeded") == "1");
+    CHECK(member(firmwares, "items.0.success_rate") == "1.0");
+    CHECK(member(firmwares, "items.0.failures") == "[]");
+    CHECK(member(report("durations?device_type=sensor"), "items.0.succeeded") == "1");
+    CHECK(report("stuck") == "{\"items\":[],\"next\":null}");
+    CHECK(report("durations?device_type=none") == "{\"items\":[],\"next\":null}");
+    CHECK(g.get("/api/v1/reports/fleet", std::nullopt).status == 401);
+    CHECK(g.get("/api/v1/reports/stuck?reason=silent").status == 400);
+    CHECK(g.get("/api/v1/reports/weather").status == 404);
+}
+
 TEST_CASE("health, readiness and metrics tell how it is") {
     gateway g([](http::settings& s) { s.public_url = "https://gw:8443"; });
     CHECK(g.get("/healthz", std::nullopt).status == 200);

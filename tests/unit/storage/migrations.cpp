@@ -79,7 +79,7 @@ TEST_CASE("programs that know the seed's columns only can write and read at ever
         check_seed_contract(file, "-v" + std::to_string(version));
     }
     CHECK(raw_sql(file, "SELECT group_concat(version || ' ' || name, ', ') FROM schema_migrations") ==
-          "1 seed, 2 working_columns, 3 full_model");
+          "1 seed, 2 working_columns, 3 full_model, 4 reports");
 }
 
 TEST_CASE("rows that others wrote are read where they are devices and never acted on where they are work") {

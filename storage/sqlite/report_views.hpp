@@ -1,0 +1,88 @@
+// Migration 4 of fota.db: the reports, views for people with sqlite3 and for the API's /api/v1/reports. PostgreSQL has
+// the same columns and gives the same answers; tests/contract/fota_reports.cpp compares. What the columns mean is in
+// docs/storage.md, "Reports". A percentile is the lowest value with that share of all at or below it: SQLite has no function for it. The
+// plus signs keep SQLite from reading all updates of a state where it should read those of a firmware.
+#pragma once
+
+namespace fb::storage::sqlite {
+
+inline constexpr char report_views[] = R"sql(
+CREATE VIEW fleet_versions AS
+SELECT nullif(type, '') AS device_type, nullif(firmware_version, '') AS firmware_version, count(*) AS devices,
+       count(CASE WHEN online THEN 1 END) AS online
+FROM devices
+GROUP BY nullif(type, ''), nullif(firmware_version, '');
+
+CREATE VIEW firmware_success AS
+SELECT firmware_id, device_type, version, updates, in_progress, succeeded + failed + rejected + expired AS decided,
+       succeeded, failed, rejected, expired, retries,
+       CAST(succeeded AS double precision) / nullif(succeeded + failed + rejected + expired, 0) AS success_rate
+FROM (
+    SELECT f.id AS firmware_id, f.device_type, f.version, count(u.id) AS updates,
+           count(CASE WHEN u.state IN ('scheduled', 'pending', 'offered', 'accepted', 'downloading', 'downloaded',
+                                       'installing', 'verifying') THEN 1 END) AS in_progress,
+           count(CASE WHEN u.state = 'succeeded' THEN 1 END) AS succeeded,
+           count(CASE WHEN u.state = 'failed' THEN 1 END) AS failed,
+           count(CASE WHEN u.state = 'rejected' THEN 1 END) AS rejected,
+           count(CASE WHEN u.state = 'expired' THEN 1 END) AS expired,
+           coalesce(sum(u.attempt - 1), 0) AS retries
+    FROM firmwares f LEFT JOIN updates u ON u.firmware_id = f.id AND u.state IS NOT NULL
+    WHERE f.state IS NOT NULL
+    GROUP BY f.id, f.device_type, f.version
+) counted;
+
+CREATE VIEW firmware_failures AS
+SELECT u.firmware_id, f.device_type, f.version, u.state, coalesce(u.error_code, '') AS error_code,
+       count(*) AS updates, max(u.state_at) AS last_at
+FROM updates u JOIN firmwares f ON f.id = u.firmware_id
+WHERE u.state IN ('failed', 'rejected', 'expired')
+GROUP BY u.firmware_id, f.device_type, f.version, u.state, coalesce(u.error_code, '');
+
+CREATE VIEW update_durations AS
+SELECT f.id AS firmware_id, f.device_type, f.version,
+       (SELECT count(*) FROM updates u WHERE u.firmware_id = f.id AND +u.state = 'succeeded') AS succeeded,
+       (SELECT min(took_ms) / 1000.0 FROM (
+            SELECT took_ms, cume_dist() OVER (ORDER BY took_ms) AS share FROM (
+                SELECT CAST(round((julianday(u.state_at) - julianday(u.created_at)) * 86400000) AS INTEGER) AS took_ms
+                FROM updates u WHERE u.firmware_id = f.id AND +u.state = 'succeeded'))
+        WHERE share >= 0.50) AS p50_s,
+       (SELECT min(took_ms) / 1000.0 FROM (
+            SELECT took_ms, cume_dist() OVER (ORDER BY took_ms) AS share FROM (
+                SELECT CAST(round((julianday(u.state_at) - julianday(u.created_at)) * 86400000) AS INTEGER) AS took_ms
+                FROM updates u WHERE u.firmware_id = f.id AND +u.state = 'succeeded'))
+        WHERE share >= 0.90) AS p90_s,
+       (SELECT min(took_ms) / 1000.0 FROM (
+            SELECT took_ms, cume_dist() OVER (ORDER BY took_ms) AS share FROM (
+                SELECT CAST(round((julianday(u.state_at) - julianday(u.created_at)) * 86400000) AS INTEGER) AS took_ms
+                FROM updates u WHERE u.firmware_id = f.id AND +u.state = 'succeeded'))
+        WHERE share >= 0.99) AS p99_s
+FROM firmwares f
+WHERE f.state IS NOT NULL;
+
+CREATE VIEW stuck_devices AS
+SELECT device_id, device_type, update_id, firmware_id, version, state, attempt,
+       CASE WHEN deadline_passed IS NOT NULL THEN 'deadline_passed'
+            WHEN step_overdue IS NOT NULL THEN 'step_overdue'
+            WHEN silent IS NOT NULL THEN 'silent'
+            ELSE 'waiting' END AS reason,
+       coalesce(deadline_passed, step_overdue, silent, waiting) AS since, online, last_seen
+FROM (
+    SELECT d.device_id, d.type AS device_type, u.id AS update_id, u.firmware_id, f.version, u.state, u.attempt,
+           d.online, d.last_seen,
+           CASE WHEN u.state IN ('scheduled', 'pending') AND u.deadline < strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                THEN u.deadline END AS deadline_passed,
+           CASE WHEN u.state NOT IN ('scheduled', 'pending') AND u.step_deadline < strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                THEN u.step_deadline END AS step_overdue,
+           CASE WHEN NOT d.online AND coalesce(d.last_seen, u.created_at) < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')
+                THEN coalesce(d.last_seen, u.created_at) END AS silent,
+           CASE WHEN u.state = 'pending' AND d.online AND max(u.state_at, coalesce(u.not_before, u.state_at)) <
+                     strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')
+                THEN max(u.state_at, coalesce(u.not_before, u.state_at)) END AS waiting
+    FROM updates u JOIN devices d ON d.id = u.device_id JOIN firmwares f ON f.id = u.firmware_id
+    WHERE u.state IN
+        ('scheduled', 'pending', 'offered', 'accepted', 'downloading', 'downloaded', 'installing', 'verifying')
+) looked_at
+WHERE coalesce(deadline_passed, step_overdue, silent, waiting) IS NOT NULL;
+)sql";
+
+} // namespace fb::storage::sqlite
