@@ -27,6 +27,11 @@ inline const std::string update_select =
 inline const std::string result_select = "SELECT " + qualified("r", result_columns) +
                                          ", d.device_id FROM update_results r "
                                          "JOIN devices d ON d.id = r.device_id";
+// The limit is no limit: it keeps PostgreSQL from looking for the results of an old firmware in the order of time.
+inline const std::string result_of_firmware_select = "SELECT " + qualified("r", result_columns) +
+                                                     ", d.device_id FROM (SELECT * FROM update_results WHERE update_id "
+                                                     "IN (SELECT id FROM updates WHERE firmware_id = ?) "
+                                                     "LIMIT 1000000000) r JOIN devices d ON d.id = r.device_id";
 // As the partial index updates_one_open has it, so that the database sees it may be used.
 inline const std::string update_is_open = "u.state IN ('scheduled', 'pending', 'offered', 'accepted', 'downloading', "
                                           "'downloaded', 'installing', 'verifying')";
@@ -62,8 +67,10 @@ result<std::vector<Row>> all_rows(Query& q) {
 /// A SELECT that grows by conditions, and the texts for its parameters.
 class list_sql {
   public:
-    list_sql(const std::string& select, std::string_view always)
-        : sql_(select) {
+    /// `first` are the values that the SELECT itself asks for.
+    list_sql(const std::string& select, std::string_view always, std::vector<std::string> first = {})
+        : sql_(select)
+        , parameters_(std::move(first)) {
         sql_.append(" WHERE ").append(always);
     }
     list_sql& when(const std::optional<std::string>& filter, std::string_view condition) {
@@ -174,6 +181,11 @@ class sql_fota_reader final : public fota_reader {
         const auto key = check_page(q, update_list, 1);
         if (!key) return key.err();
         if (names_no_firmware(q)) return page<update_view>{};
+        if (q.device_type) { // without this a type that never had an update costs a look at all of them
+            const auto known = one<std::string>("SELECT version FROM firmwares WHERE device_type = ?", *q.device_type);
+            if (!known) return known.err();
+            if (!*known) return page<update_view>{};
+        }
         auto rows = sql::list_sql(sql::update_select, "u.state IS NOT NULL")
                         .after(*key, "u.id < ?")
                         .when(q.device_id, "u.device_id" + sql::of_device)
@@ -187,15 +199,16 @@ class sql_fota_reader final : public fota_reader {
     }
 
     result<page<result_view>> list_results(const list_query& q) override {
+        constexpr std::string_view not_others = "r.event_key IS NOT NULL"; // rows that other programs wrote
         const auto key = check_page(q, result_list, 2);
         if (!key) return key.err();
         if (names_no_firmware(q)) return page<result_view>{};
-        auto rows = sql::list_sql(sql::result_select, "r.event_key IS NOT NULL")
-                        .after(*key, "(r.timestamp, r.id) < (?, ?)")
+        auto selected = q.firmware_id ? sql::list_sql(sql::result_of_firmware_select, not_others, {*q.firmware_id})
+                                      : sql::list_sql(sql::result_select, not_others);
+        auto rows = selected.after(*key, "(r.timestamp, r.id) < (?, ?)")
                         .when(q.device_id, "r.device_id" + sql::of_device)
                         .when(q.device_type, "d.type = ?")
                         .when(q.status, "r.status = ?")
-                        .when(q.firmware_id, "r.update_id IN (SELECT id FROM updates WHERE firmware_id = ?)")
                         .template run<result_view, Query>(*db_, "r.timestamp DESC, r.id DESC", q.limit + 1);
         if (!rows) return rows.err();
         return sql::make_page(std::move(*rows), q.limit, result_list, [](const result_view& last) {

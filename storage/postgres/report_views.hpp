@@ -1,11 +1,14 @@
 // Migration 4 of PostgreSQL: the reports, views for people with psql and for the API's /api/v1/reports. SQLite has the
 // same columns and gives the same answers; tests/contract/fota_reports.cpp compares. What the columns mean is in
-// docs/storage.md, "Reports".
+// docs/storage.md, "Reports". The index has all that firmware_success counts, and serves lists of a firmware's updates
+// in a state.
 #pragma once
 
 namespace fb::storage::postgres {
 
 inline constexpr char report_views[] = R"sql(
+CREATE INDEX updates_firmware_state ON updates (firmware_id, state, id, attempt);
+
 CREATE VIEW fleet_versions AS
 SELECT nullif(type, '') AS device_type, nullif(firmware_version, '') COLLATE "C" AS firmware_version, count(*) AS devices,
        count(CASE WHEN online THEN 1 END) AS online
@@ -31,11 +34,11 @@ FROM (
 ) counted;
 
 CREATE VIEW firmware_failures AS
-SELECT u.firmware_id, f.device_type, f.version, u.state, coalesce(u.error_code, '') COLLATE "C" AS error_code,
+SELECT f.id AS firmware_id, f.device_type, f.version, u.state, coalesce(u.error_code, '') COLLATE "C" AS error_code,
        count(*) AS updates, max(u.state_at) AS last_at
-FROM updates u JOIN firmwares f ON f.id = u.firmware_id
-WHERE u.state IN ('failed', 'rejected', 'expired')
-GROUP BY u.firmware_id, f.device_type, f.version, u.state, coalesce(u.error_code, '') COLLATE "C";
+FROM firmwares f CROSS JOIN updates u
+WHERE u.firmware_id = f.id AND u.state IN ('failed', 'rejected', 'expired')
+GROUP BY f.id, f.device_type, f.version, u.state, coalesce(u.error_code, '') COLLATE "C";
 
 CREATE VIEW update_durations AS
 SELECT f.id AS firmware_id, f.device_type, f.version, found.succeeded,

@@ -67,6 +67,7 @@ std::vector<measured> point_queries() {
         {"updates to a firmware", updates({.firmware_id = firmware_text})},
         {"updates to a firmware in a state", updates({.state = "failed", .firmware_id = firmware_text})},
         {"updates of a type", updates({.device_type = "type-4"})},
+        {"updates of no type", updates({.device_type = "none"})},
         {"results", results({})},
         {"results of a device", results({.device_id = "device-77"})},
         {"failed results", results({.status = "failed"})},
