@@ -24,14 +24,14 @@ inline const std::string update_select =
     "SELECT " + qualified("u", update_identity_columns) + ", " + qualified("u", update_changing_columns) +
     ", d.device_id, f.version FROM updates u LEFT JOIN devices d ON d.id = u.device_id "
     "LEFT JOIN firmwares f ON f.id = u.firmware_id";
-inline const std::string result_select = "SELECT " + qualified("r", result_columns) +
-                                         ", d.device_id FROM update_results r "
-                                         "JOIN devices d ON d.id = r.device_id";
+// CROSS JOIN makes SQLite begin with the results, newest first; it would sort all results of a type otherwise.
+inline const std::string result_select =
+    "SELECT " + qualified("r", result_columns) + ", d.device_id FROM update_results r CROSS JOIN devices d";
 // The limit is no limit: it keeps PostgreSQL from looking for the results of an old firmware in the order of time.
 inline const std::string result_of_firmware_select = "SELECT " + qualified("r", result_columns) +
                                                      ", d.device_id FROM (SELECT * FROM update_results WHERE update_id "
                                                      "IN (SELECT id FROM updates WHERE firmware_id = ?) "
-                                                     "LIMIT 1000000000) r JOIN devices d ON d.id = r.device_id";
+                                                     "LIMIT 1000000000) r CROSS JOIN devices d";
 // As the partial index updates_one_open has it, so that the database sees it may be used.
 inline const std::string update_is_open = "u.state IN ('scheduled', 'pending', 'offered', 'accepted', 'downloading', "
                                           "'downloaded', 'installing', 'verifying')";
@@ -181,7 +181,7 @@ class sql_fota_reader final : public fota_reader {
         const auto key = check_page(q, update_list, 1);
         if (!key) return key.err();
         if (names_no_firmware(q)) return page<update_view>{};
-        if (q.device_type) { // without this a type that never had an update costs a look at all of them
+        if (q.device_type) { // without this a type that there is not costs a look at all updates
             const auto known = one<std::string>("SELECT version FROM firmwares WHERE device_type = ?", *q.device_type);
             if (!known) return known.err();
             if (!*known) return page<update_view>{};
@@ -199,10 +199,15 @@ class sql_fota_reader final : public fota_reader {
     }
 
     result<page<result_view>> list_results(const list_query& q) override {
-        constexpr std::string_view not_others = "r.event_key IS NOT NULL"; // rows that other programs wrote
+        constexpr std::string_view not_others = "d.id = r.device_id AND r.event_key IS NOT NULL";
         const auto key = check_page(q, result_list, 2);
         if (!key) return key.err();
         if (names_no_firmware(q)) return page<result_view>{};
+        if (q.device_type) {
+            const auto known = one<std::string>("SELECT device_id FROM devices WHERE type = ?", *q.device_type);
+            if (!known) return known.err();
+            if (!*known) return page<result_view>{};
+        }
         auto selected = q.firmware_id ? sql::list_sql(sql::result_of_firmware_select, not_others, {*q.firmware_id})
                                       : sql::list_sql(sql::result_select, not_others);
         auto rows = selected.after(*key, "(r.timestamp, r.id) < (?, ?)")

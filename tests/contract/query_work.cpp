@@ -73,6 +73,7 @@ std::vector<measured> point_queries() {
         {"failed results", results({.status = "failed"})},
         {"partial results", results({.status = "partial"})},
         {"results of a type", results({.device_type = "type-4"})},
+        {"results of no type", results({.device_type = "none"})},
         {"a token", [=](fota_reader& r) { return found(r.find_token("hash")); }},
         {"an answer given", [=](fota_reader& r) { return found(r.find_idempotency("key")); }},
     };
