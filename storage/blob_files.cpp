@@ -88,6 +88,7 @@ status blob_writer::commit(const std::string& sha256_hex) {
     struct stat present {};
     // One of another length can only be damaged, and is replaced.
     if (::stat(blob.c_str(), &present) == 0 && present.st_size == size_) {
+        ::utimensat(AT_FDCWD, blob.c_str(), nullptr, 0); // as new: perhaps no row names it yet
         ::unlink(temporary_.c_str());
     } else if (::rename(temporary_.c_str(), blob.c_str()) != 0) {
         return failed("rename to", blob);
@@ -117,6 +118,16 @@ result<std::size_t> blob_reader::read(std::int64_t offset, std::span<char> out) 
         filled += std::size_t(got);
     }
     return filled;
+}
+
+std::vector<std::string> blob_names_of(const std::vector<std::string>& checksums) {
+    constexpr std::string_view kind = "sha256:";
+    std::vector<std::string> out;
+    for (const std::string& checksum : checksums) {
+        if (checksum.starts_with(kind) && is_blob_name(std::string_view(checksum).substr(kind.size())))
+            out.push_back(checksum.substr(kind.size()));
+    }
+    return out;
 }
 
 blob_hold::blob_hold(blob_hold&& other) noexcept
@@ -191,6 +202,48 @@ result<std::vector<std::string>> blob_files::names() const {
     }
     if (ec) return failed("list", directory_, ec.value());
     std::sort(out.begin(), out.end());
+    return out;
+}
+
+result<blob_files::removed>
+blob_files::remove_unneeded(const std::vector<std::string>& candidates,
+                            const std::function<result<std::vector<std::string>>()>& needed) const {
+    removed out;
+    if (candidates.empty()) return out;
+    const int fd = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return failed("open", directory_);
+    const blob_hold lock(fd);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        out.held = errno == EWOULDBLOCK;
+        if (out.held) return out;
+        return failed("lock", directory_);
+    }
+    auto names = needed();
+    if (!names) return names.err();
+    std::sort(names->begin(), names->end());
+    for (const std::string& name : candidates) {
+        struct stat info {};
+        if (std::binary_search(names->begin(), names->end(), name) || ::stat(path_of(name).c_str(), &info) != 0)
+            continue;
+        if (::unlink(path_of(name).c_str()) != 0) return failed("remove", path_of(name));
+        ++out.files;
+        out.bytes += info.st_size;
+    }
+    return out;
+}
+
+result<std::vector<std::string>> blob_files::untouched_since(std::chrono::system_clock::time_point before) const {
+    std::vector<std::string> out;
+    std::error_code ec;
+    std::filesystem::directory_iterator each(directory_, ec);
+    for (; !ec && each != std::filesystem::directory_iterator(); each.increment(ec)) {
+        std::string name = each->path().filename().string();
+        struct stat info {};
+        if (!is_blob_name(name) && !name.starts_with(temporary_prefix)) continue;
+        if (::stat(each->path().c_str(), &info) == 0 && std::chrono::system_clock::from_time_t(info.st_mtime) < before)
+            out.push_back(std::move(name));
+    }
+    if (ec) return failed("list", directory_, ec.value());
     return out;
 }
 

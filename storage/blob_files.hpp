@@ -3,8 +3,10 @@
 // No thread of its own; calls block on the disk and belong on a pool or HTTP thread, never on a shard.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,17 +62,21 @@ class blob_reader {
 /// While one lives no blob is removed, in no process: a backup reads rows first and blobs later.
 class blob_hold {
   public:
-    /// Waits while a blob is being removed.
+    /// Waits while blobs are being removed, which is short.
     static result<blob_hold> of(const std::filesystem::path& directory);
     blob_hold(blob_hold&& other) noexcept;
     blob_hold& operator=(blob_hold&&) = delete;
     ~blob_hold();
 
   private:
+    friend class blob_files;
     explicit blob_hold(int fd)
         : fd_(fd) {}
     int fd_;
 };
+
+/// "sha256:<name>" as the name of its blob; other texts are left out.
+std::vector<std::string> blob_names_of(const std::vector<std::string>& checksums);
 
 class blob_files {
   public:
@@ -83,8 +89,22 @@ class blob_files {
     /// not_found: no such blob. `sha256_hex` is 64 lower-case hex digits, anything else is invalid.
     result<blob_reader> open_blob(const std::string& sha256_hex) const;
     bool exists(const std::string& sha256_hex) const;
+    /// No blob goes while it lives.
+    result<blob_hold> hold() const { return blob_hold::of(directory_); }
     /// The names of all blobs, in order.
     result<std::vector<std::string>> names() const;
+
+    struct removed {
+        std::size_t files = 0;
+        std::int64_t bytes = 0;
+        bool held = false; // nothing was looked at: somebody holds the blobs
+    };
+    /// Those of `candidates` that are not among the names that `needed` gives. It is asked when nobody holds them, so
+    /// that what is being stored now is either there or waits; when it fails nothing is removed.
+    result<removed> remove_unneeded(const std::vector<std::string>& candidates,
+                                    const std::function<result<std::vector<std::string>>()>& needed) const;
+    /// Blobs, and what uploads left behind, that nobody has written to since `before` (by the clock of the machine).
+    result<std::vector<std::string>> untouched_since(std::chrono::system_clock::time_point before) const;
     std::filesystem::path path_of(const std::string& sha256_hex) const;
     /// Bytes free for us on the file system.
     std::int64_t bytes_free() const;

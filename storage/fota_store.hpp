@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -61,6 +62,26 @@ struct patch_device {
     std::optional<std::string> tags; // JSON array
 };
 
+/// The device and all rows about it, its history included. not_found: no such device. conflict: it has an open update,
+/// and that is not to go along.
+struct delete_device {
+    std::string device_id;
+    bool with_open_update = false;
+};
+
+/// The row, or, when updates or rollouts that have ended name it, only what makes it a firmware: it is revoked then and
+/// has no url. not_found: no such firmware. conflict: an open update, a rollout that has not ended, or a device that
+/// runs this version needs it.
+struct delete_firmware {
+    firmware_uuid id;
+};
+
+/// These rows of the history; ones that are not there any more are no fault.
+struct prune_history {
+    std::vector<result_uuid> results;
+    std::vector<event_uuid> events;
+};
+
 /// At start: nobody is connected yet.
 struct set_all_offline {};
 
@@ -85,9 +106,9 @@ struct prune_idempotency {
     timestamp older_than{};
 };
 
-using fota_operation =
-    std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device, set_all_offline,
-                 save_token, revoke_token, touch_token, save_idempotency, prune_idempotency>;
+using fota_operation = std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device,
+                                    set_all_offline, save_token, revoke_token, touch_token, save_idempotency,
+                                    prune_idempotency, delete_device, delete_firmware, prune_history>;
 
 enum class applied {
     done,
@@ -112,6 +133,16 @@ struct list_query {
     std::optional<std::string> status{}; // result status
     std::optional<std::string> firmware_id{};
 };
+
+/// Which rows of the history may go: older than this, behind `after`, at most so many. Oldest first.
+template <class Id>
+struct prunable_query {
+    timestamp older_than{};
+    std::optional<std::pair<timestamp, Id>> after{}; // the last one of the query before
+    int limit = 500;
+};
+template <class Id>
+using prunable_rows = std::vector<std::pair<timestamp, Id>>;
 
 class fota_reader {
   public:
@@ -143,6 +174,17 @@ class fota_reader {
     virtual result<page<firmware_success>> report_firmwares(const list_query& q) = 0; // newest firmware first
     virtual result<page<update_durations>> report_durations(const list_query& q) = 0; // newest firmware first
     virtual result<page<stuck_device>> report_stuck_devices(const list_query& q) = 0; // by device_id
+
+    /// Results but the newest of each device, and none of an open update; those of other programs (no event_key) are
+    /// not among them.
+    virtual result<prunable_rows<result_uuid>> prunable_results(const prunable_query<result_uuid>& q) = 0;
+    /// Events of updates that have ended.
+    virtual result<prunable_rows<event_uuid>> prunable_events(const prunable_query<event_uuid>& q) = 0;
+    /// When the newest row was made but for so many newer ones; nothing: there are not more than those.
+    virtual result<std::optional<timestamp>> time_of_result(std::int64_t newer_ones) = 0;
+    virtual result<std::optional<timestamp>> time_of_event(std::int64_t newer_ones) = 0;
+    /// The checksums of all firmwares that need their file: those of other programs, too, but not deleted ones.
+    virtual result<std::vector<std::string>> needed_checksums() = 0;
 
     virtual result<std::optional<api_token>> find_token(const std::string& hash) = 0; // revoked and expired ones too
     virtual result<std::vector<api_token>> list_tokens() = 0;

@@ -49,8 +49,10 @@ void read_one(Query& q, Row& out) {
     } else if constexpr (std::is_same_v<Row, result_view>) {
         read_row(q, out.row);
         q >> out.device_id;
-    } else if constexpr (std::is_same_v<Row, std::string>) {
+    } else if constexpr (std::is_same_v<Row, std::string> || std::is_same_v<Row, timestamp>) {
         q >> out;
+    } else if constexpr (requires { out.first; }) {
+        q >> out.first >> out.second;
     } else {
         read_row(q, out);
     }
@@ -273,6 +275,38 @@ class sql_fota_reader final : public fota_reader {
                               [](const stuck_device& last) { return std::vector{last.device_id}; });
     }
 
+    result<prunable_rows<result_uuid>> prunable_results(const prunable_query<result_uuid>& q) override {
+        static const std::string text =
+            "SELECT r.timestamp, r.id FROM update_results r WHERE r.timestamp < ? AND (r.timestamp, r.id) > (?, ?) "
+            "AND r.event_key IS NOT NULL "
+            "AND EXISTS (SELECT 1 FROM update_results n WHERE n.device_id = r.device_id AND n.event_key IS NOT NULL "
+            "AND (n.timestamp, n.id) > (r.timestamp, r.id)) "
+            "AND NOT EXISTS (SELECT 1 FROM updates u WHERE u.id = r.update_id AND " +
+            sql::update_is_open + ") ORDER BY r.timestamp, r.id LIMIT ?";
+        const auto [time, id] = q.after.value_or(std::pair(oldest, result_uuid{}));
+        return all<std::pair<timestamp, result_uuid>>(text, q.older_than, time, id, q.limit);
+    }
+    // Ids are made in time order, and the table has no index of times.
+    result<prunable_rows<event_uuid>> prunable_events(const prunable_query<event_uuid>& q) override {
+        static const std::string text = "SELECT e.at, e.id FROM update_events e WHERE e.id > ? AND e.at < ? "
+                                        "AND NOT EXISTS (SELECT 1 FROM updates u WHERE u.id = e.update_id AND " +
+                                        sql::update_is_open + ") ORDER BY e.id LIMIT ?";
+        return all<std::pair<timestamp, event_uuid>>(text, q.after ? q.after->second : event_uuid{}, q.older_than,
+                                                     q.limit);
+    }
+    result<std::optional<timestamp>> time_of_result(std::int64_t newer_ones) override {
+        return one<timestamp>("SELECT timestamp FROM update_results WHERE timestamp IS NOT NULL "
+                              "ORDER BY timestamp DESC, id DESC LIMIT 1 OFFSET ?",
+                              newer_ones);
+    }
+    result<std::optional<timestamp>> time_of_event(std::int64_t newer_ones) override {
+        return one<timestamp>("SELECT at FROM update_events ORDER BY id DESC LIMIT 1 OFFSET ?", newer_ones);
+    }
+    result<std::vector<std::string>> needed_checksums() override {
+        return all<std::string>("SELECT DISTINCT checksum FROM firmwares WHERE checksum IS NOT NULL "
+                                "AND (state IS NULL OR url IS NOT NULL)");
+    }
+
     result<std::optional<api_token>> find_token(const std::string& hash) override {
         return one<api_token>("SELECT " + std::string(token_columns) + " FROM api_tokens WHERE hash = ?", hash);
     }
@@ -285,6 +319,8 @@ class sql_fota_reader final : public fota_reader {
     }
 
   private:
+    static constexpr timestamp oldest{}; // nothing of ours is from before 1970
+
     /// A filter that is no UUID finds nothing; PostgreSQL would take it for an error.
     static bool names_no_firmware(const list_query& q) { return q.firmware_id && !parse_uuid(*q.firmware_id); }
 

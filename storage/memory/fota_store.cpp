@@ -170,6 +170,48 @@ class memory_fota_reader final : public fota_reader {
             },
             [](const stuck_device& s) { return sort_key{s.device_id}; }, std::less<sort_key>());
     }
+
+    result<prunable_rows<result_uuid>> prunable_results(const prunable_query<result_uuid>& q) override {
+        const std::lock_guard lock(shared_->mutex);
+        const auto newer = [&](const update_result& r) {
+            return std::any_of(rows().results.begin(), rows().results.end(), [&](const auto& other) {
+                const update_result& n = other.second;
+                return n.device_id == r.device_id && std::pair(n.received_at, n.id) > std::pair(r.received_at, r.id);
+            });
+        };
+        prunable_rows<result_uuid> out;
+        for (const auto& [id, r] : rows().results) {
+            if (newer(r) && !(r.update_id && rows().is_open_update(*r.update_id))) out.emplace_back(r.received_at, id);
+        }
+        std::sort(out.begin(), out.end());
+        return oldest_of(std::move(out), q, [&](const auto& key) { return q.after && key <= *q.after; });
+    }
+    result<prunable_rows<event_uuid>> prunable_events(const prunable_query<event_uuid>& q) override {
+        const std::lock_guard lock(shared_->mutex);
+        prunable_rows<event_uuid> out;
+        for (const auto& [id, e] : rows().events) { // by id
+            if (!rows().is_open_update(e.update_id)) out.emplace_back(e.at, id);
+        }
+        return oldest_of(std::move(out), q, [&](const auto& key) { return q.after && key.second <= q.after->second; });
+    }
+    result<std::optional<timestamp>> time_of_result(std::int64_t newer_ones) override {
+        const std::lock_guard lock(shared_->mutex);
+        std::vector<timestamp> times;
+        for (const auto& [id, r] : rows().results) times.push_back(r.received_at);
+        return newest_but(std::move(times), newer_ones);
+    }
+    result<std::optional<timestamp>> time_of_event(std::int64_t newer_ones) override {
+        const std::lock_guard lock(shared_->mutex);
+        std::vector<timestamp> times;
+        for (const auto& [id, e] : rows().events) times.push_back(e.at);
+        return newest_but(std::move(times), newer_ones);
+    }
+    result<std::vector<std::string>> needed_checksums() override {
+        return collect<std::string>(
+            rows().firmwares, [](const firmware& f) { return !f.state || !f.url.empty() ? f.checksum : std::string(); },
+            [](const std::string& checksum) { return !checksum.empty(); });
+    }
+
     result<std::optional<api_token>> find_token(const std::string& hash) override {
         const std::lock_guard lock(shared_->mutex);
         return copied(rows().find_token(hash));
@@ -186,6 +228,19 @@ class memory_fota_reader final : public fota_reader {
     static constexpr auto same = [](const auto& row) { return row; };
 
     const tables& rows() const { return shared_->rows; }
+
+    /// Of sorted keys, what the query asks for.
+    template <class Id, class Given>
+    static prunable_rows<Id> oldest_of(prunable_rows<Id> keys, const prunable_query<Id>& q, Given given) {
+        std::erase_if(keys, [&](const auto& key) { return key.first >= q.older_than || given(key); });
+        if (keys.size() > std::size_t(q.limit)) keys.resize(std::size_t(q.limit));
+        return keys;
+    }
+    static std::optional<timestamp> newest_but(std::vector<timestamp> times, std::int64_t newer_ones) {
+        if (std::int64_t(times.size()) <= newer_ones) return std::nullopt;
+        std::sort(times.begin(), times.end(), std::greater<>());
+        return times[std::size_t(newer_ones)];
+    }
 
     template <class Row>
     static std::optional<Row> copied(const Row* row) {

@@ -33,6 +33,9 @@ class transaction {
     fota_outcome run(const touch_token& op);
     fota_outcome run(const save_idempotency& op);
     fota_outcome run(const prune_idempotency& op);
+    fota_outcome run(const delete_device& op);
+    fota_outcome run(const delete_firmware& op);
+    fota_outcome run(const prune_history& op);
 
     void rollback() {
         for (auto step = undo_.rbegin(); step != undo_.rend(); ++step) (*step)();
@@ -49,6 +52,20 @@ class transaction {
         }
         map.insert_or_assign(key, std::move(row));
     }
+
+    /// Rows of the map that the condition holds for.
+    template <class Map, class Condition>
+    void erase(Map& map, Condition condition) {
+        for (auto at = map.begin(); at != map.end();) {
+            if (!condition(at->second)) {
+                ++at;
+                continue;
+            }
+            undo_.push_back([&map, entry = *at] { map.insert(entry); });
+            at = map.erase(at);
+        }
+    }
+    void erase_results(const std::function<bool(const update_result&)>& condition);
 
     result<device_uuid> upsert_device(device row);
     status put_update(const update& row);
@@ -218,6 +235,53 @@ fota_outcome transaction::run(const prune_idempotency& op) {
     return applied::done;
 }
 
+void transaction::erase_results(const std::function<bool(const update_result&)>& condition) {
+    erase(t_.event_keys, [&](const result_uuid& id) { return condition(t_.results.at(id)); });
+    erase(t_.results, condition);
+}
+
+fota_outcome transaction::run(const delete_device& op) {
+    const auto found = t_.devices.find(op.device_id);
+    if (found == t_.devices.end()) return not_found("devices: no such device");
+    const device_uuid id = found->second.id;
+    if (!op.with_open_update && t_.find_open_update(id) != nullptr) return conflict("devices: it has an open update");
+    const auto own = [&](const update_uuid& u) { return t_.updates.at(u).device_id == id; };
+    erase(t_.events, [&](const update_event& e) { return own(e.update_id); });
+    erase_results([&](const update_result& r) { return r.device_id == id || (r.update_id && own(*r.update_id)); });
+    erase(t_.updates, [&](const update& u) { return u.device_id == id; });
+    erase(t_.devices, [&](const device& d) { return d.id == id; });
+    return applied::done;
+}
+
+fota_outcome transaction::run(const delete_firmware& op) {
+    const auto found = t_.firmwares.find(op.id);
+    if (found == t_.firmwares.end() || !found->second.state) return not_found("firmwares: no such firmware");
+    firmware row = found->second;
+    const auto open = [&](const update& u) { return u.firmware_id == op.id && u.state && is_open(*u.state); };
+    const auto runs_it = [&](const device& d) {
+        return d.type == row.device_type && d.firmware_version == row.version;
+    };
+    if (find_in(t_.updates, open) != nullptr || find_in(t_.devices, runs_it) != nullptr)
+        return conflict("firmwares: it is needed");
+    if (find_in(t_.updates, [&](const update& u) { return u.firmware_id == op.id; }) == nullptr) {
+        erase(t_.firmwares, [&](const firmware& f) { return f.id == op.id; });
+        return applied::done;
+    }
+    row.state = firmware_state::revoked;
+    row.url.clear();
+    set(t_.firmwares, row.id, row);
+    return applied::done;
+}
+
+fota_outcome transaction::run(const prune_history& op) {
+    const auto among = [](const auto& ids, const auto& id) {
+        return std::find(ids.begin(), ids.end(), id) != ids.end();
+    };
+    erase_results([&](const update_result& r) { return among(op.results, r.id); });
+    erase(t_.events, [&](const update_event& e) { return among(op.events, e.id); });
+    return applied::done;
+}
+
 } // namespace
 
 const device* tables::find_device(const device_uuid& id) const {
@@ -235,6 +299,11 @@ const update* tables::find_open_update(const device_uuid& id) const {
 
 const api_token* tables::find_token(const std::string& hash) const {
     return find_in(tokens, [&](const api_token& t) { return t.hash == hash; });
+}
+
+bool tables::is_open_update(const update_uuid& id) const {
+    const auto found = updates.find(id);
+    return found != updates.end() && found->second.state && is_open(*found->second.state);
 }
 
 update_view tables::view_of(const update& row) const {

@@ -26,6 +26,7 @@ struct tables {
     const firmware* find_firmware(const std::string& device_type, const std::string& version) const;
     const update* find_open_update(const device_uuid& id) const;
     const api_token* find_token(const std::string& hash) const;
+    bool is_open_update(const update_uuid& id) const;
     update_view view_of(const update& row) const;
 };
 

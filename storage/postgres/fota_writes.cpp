@@ -58,6 +58,11 @@ std::optional<error> fault_in(const patch_device& op) {
     return not_storable();
 }
 
+std::optional<error> fault_in(const delete_device& op) {
+    if (text_fits(op.device_id)) return std::nullopt;
+    return not_storable();
+}
+
 template <class Operation>
 std::optional<error> fault_in(const Operation& op) {
     if constexpr (requires { op.row; })
@@ -144,6 +149,63 @@ command command_for(const prune_idempotency& op) {
     return {sql, {to_parameter(op.older_than)}};
 }
 
+// References are looked at when the statement is done, so the order of its deletions does not matter. The device's row
+// is locked first: who would add a row about it waits, and then finds that it is gone.
+command command_for(const delete_device& op) {
+    static const std::string sql =
+        "WITH d AS MATERIALIZED (SELECT id FROM devices WHERE device_id = $1::text FOR UPDATE), "
+        "kept AS MATERIALIZED (SELECT u.id FROM updates u JOIN d ON u.device_id = d.id WHERE NOT $2::boolean "
+        "AND u.state IN " +
+        std::string(open_states) +
+        "), gone AS MATERIALIZED (SELECT id FROM d WHERE NOT EXISTS (SELECT FROM kept)), "
+        "u AS (DELETE FROM updates WHERE device_id IN (SELECT id FROM gone) RETURNING id), "
+        "o AS (DELETE FROM outbox WHERE device_id IN (SELECT id FROM gone) OR update_id IN (SELECT id FROM u)), "
+        "e AS (DELETE FROM update_events WHERE update_id IN (SELECT id FROM u)), "
+        "r AS (DELETE FROM update_results WHERE device_id IN (SELECT id FROM gone) "
+        "OR update_id IN (SELECT id FROM u)), "
+        "w AS (DELETE FROM devices WHERE id IN (SELECT id FROM gone)) "
+        "SELECT 0, CASE WHEN NOT EXISTS (SELECT FROM d) THEN 'not_found' "
+        "WHEN EXISTS (SELECT FROM gone) THEN 'done' ELSE 'conflict' END";
+    return {sql, {op.device_id, to_parameter(op.with_open_update)}};
+}
+
+command command_for(const delete_firmware& op) {
+    static const std::string sql =
+        "WITH f AS MATERIALIZED (SELECT id, device_type, version FROM firmwares WHERE id = $1::uuid "
+        "AND state IS NOT NULL FOR UPDATE), "
+        "kept AS MATERIALIZED (SELECT f.id FROM f WHERE EXISTS (SELECT FROM updates u WHERE u.firmware_id = f.id "
+        "AND u.state IN " +
+        std::string(open_states) +
+        ") OR EXISTS (SELECT FROM rollouts r WHERE r.firmware_id = f.id AND r.state NOT IN ('finished', 'aborted')) "
+        "OR EXISTS (SELECT FROM devices d WHERE d.type = f.device_type AND d.firmware_version = f.version)), "
+        "named AS MATERIALIZED (SELECT f.id FROM f WHERE EXISTS (SELECT FROM updates u WHERE u.firmware_id = f.id) "
+        "OR EXISTS (SELECT FROM rollouts r WHERE r.firmware_id = f.id)), "
+        "gone AS MATERIALIZED (SELECT id FROM f EXCEPT SELECT id FROM kept EXCEPT SELECT id FROM named), "
+        "s AS (DELETE FROM firmware_signatures WHERE firmware_id IN (SELECT id FROM gone)), "
+        "w AS (DELETE FROM firmwares WHERE id IN (SELECT id FROM gone)), "
+        "v AS (UPDATE firmwares SET state = 'revoked', url = NULL WHERE id IN "
+        "(SELECT id FROM named EXCEPT SELECT id FROM kept)) "
+        "SELECT 0, CASE WHEN NOT EXISTS (SELECT FROM f) THEN 'not_found' "
+        "WHEN EXISTS (SELECT FROM kept) THEN 'conflict' ELSE 'done' END";
+    return {sql, {to_parameter(op.id)}};
+}
+
+/// Those that another gateway deletes at this moment are left to it.
+command command_for(const prune_history& op) {
+    static const std::string sql = "WITH r AS (DELETE FROM update_results WHERE id IN (SELECT id FROM update_results "
+                                   "WHERE id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED)), "
+                                   "e AS (DELETE FROM update_events WHERE id IN (SELECT id FROM update_events "
+                                   "WHERE id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)) SELECT 0, 'done'";
+    row_set results(1);
+    row_set events(1);
+    for (const result_uuid& id : op.results) results.add_row({to_parameter(id)});
+    for (const event_uuid& id : op.events) events.add_row({to_parameter(id)});
+    command out{sql, {}};
+    results.move_to(out.values);
+    events.move_to(out.values);
+    return out;
+}
+
 const std::string changing_of_update(update_changing_columns);
 const std::string superseded_columns = "expected_version, id, " + changing_of_update;
 const std::string created_columns = std::string(update_identity_columns) + ", " + changing_of_update;
@@ -208,6 +270,8 @@ struct explain {
     const char* operator()(const save_firmware&) const { return "firmwares: the id or version exists"; }
     const char* operator()(const set_firmware_state&) const { return "firmwares: no such firmware"; }
     const char* operator()(const patch_device&) const { return "devices: no such device"; }
+    const char* operator()(const delete_device&) const { return "devices: no such device, or it has an open update"; }
+    const char* operator()(const delete_firmware&) const { return "firmwares: no such firmware, or it is needed"; }
     const char* operator()(const save_token&) const { return "api_tokens: the name or token exists"; }
     const char* operator()(const revoke_token&) const { return "api_tokens: no such token"; }
     const char* operator()(const touch_token&) const { return "api_tokens: no such token"; }

@@ -6,6 +6,11 @@ namespace fb::storage::sqlite {
 
 namespace {
 
+const std::string open_update_of = "SELECT 1 FROM updates u";
+// As the partial index updates_one_open has it.
+const std::string update_is_open = "u.state IN ('scheduled', 'pending', 'offered', 'accepted', 'downloading', "
+                                   "'downloaded', 'installing', 'verifying')";
+
 template <class Row>
 status insert(connection& db, const std::string& sql, const Row& row) {
     query q(db, sql);
@@ -148,6 +153,82 @@ fota_outcome run(connection& db, const save_idempotency& op) {
 fota_outcome run(connection& db, const prune_idempotency& op) {
     query q(db, "DELETE FROM idempotency_keys WHERE created_at < ?");
     return outcome_of(q.with(op.older_than).run());
+}
+
+/// Statements with the same one value, in order.
+template <class Value>
+status run_all(connection& db, std::initializer_list<std::string_view> statements, const Value& value) {
+    for (const std::string_view sql : statements) {
+        if (auto ran = query(db, sql).with(value).run(); !ran) return ran;
+    }
+    return done{};
+}
+
+/// Whether the query finds a row.
+template <class... Values>
+result<bool> finds(connection& db, std::string_view sql, const Values&... values) {
+    query q(db, sql);
+    const bool found = q.with(values...).next();
+    if (auto ended = q.ended(); !ended) return ended.err();
+    return found;
+}
+
+fota_outcome run(connection& db, const delete_device& op) {
+    device_uuid id;
+    {
+        query q(db, "SELECT id FROM devices WHERE device_id = ?");
+        const bool found = q.with(op.device_id).next();
+        if (found) q >> id;
+        if (auto ended = q.ended(); !ended) return ended.err();
+        if (!found) return error{error_kind::not_found, "devices: no such device"};
+    }
+    if (!op.with_open_update) {
+        const auto open = finds(db, open_update_of + " WHERE u.device_id = ? AND " + update_is_open, id);
+        if (!open) return open.err();
+        if (*open) return error{error_kind::conflict, "devices: it has an open update"};
+    }
+    return outcome_of(run_all(
+        db,
+        {"DELETE FROM outbox WHERE device_id = ?1 OR update_id IN (SELECT id FROM updates WHERE device_id = ?1)",
+         "DELETE FROM update_events WHERE update_id IN (SELECT id FROM updates WHERE device_id = ?)",
+         "DELETE FROM update_results WHERE update_id IN (SELECT id FROM updates WHERE device_id = ?)",
+         "DELETE FROM update_results WHERE device_id = ?", "DELETE FROM updates WHERE device_id = ?",
+         "DELETE FROM devices WHERE id = ?"},
+        id));
+}
+
+fota_outcome run(connection& db, const delete_firmware& op) {
+    const auto there = finds(db, "SELECT 1 FROM firmwares WHERE id = ? AND state IS NOT NULL", op.id);
+    if (!there) return there.err();
+    if (!*there) return error{error_kind::not_found, "firmwares: no such firmware"};
+    for (const std::string& sql : {open_update_of + " WHERE u.firmware_id = ? AND " + update_is_open,
+                                   std::string("SELECT 1 FROM rollouts WHERE firmware_id = ? AND state NOT IN "
+                                               "('finished', 'aborted')"),
+                                   std::string("SELECT 1 FROM firmwares f JOIN devices d ON d.type = f.device_type "
+                                               "AND d.firmware_version = f.version WHERE f.id = ?")}) {
+        const auto needed = finds(db, sql, op.id);
+        if (!needed) return needed.err();
+        if (*needed) return error{error_kind::conflict, "firmwares: it is needed"};
+    }
+    const auto named = finds(db,
+                             "SELECT 1 FROM updates WHERE firmware_id = ?1 "
+                             "UNION ALL SELECT 1 FROM rollouts WHERE firmware_id = ?1",
+                             op.id);
+    if (!named) return named.err();
+    if (*named)
+        return outcome_of(run_all(db, {"UPDATE firmwares SET state = 'revoked', url = NULL WHERE id = ?"}, op.id));
+    return outcome_of(run_all(
+        db, {"DELETE FROM firmware_signatures WHERE firmware_id = ?", "DELETE FROM firmwares WHERE id = ?"}, op.id));
+}
+
+fota_outcome run(connection& db, const prune_history& op) {
+    for (const result_uuid& id : op.results) {
+        if (auto gone = query(db, "DELETE FROM update_results WHERE id = ?").with(id).run(); !gone) return gone.err();
+    }
+    for (const event_uuid& id : op.events) {
+        if (auto gone = query(db, "DELETE FROM update_events WHERE id = ?").with(id).run(); !gone) return gone.err();
+    }
+    return applied::done;
 }
 
 } // namespace

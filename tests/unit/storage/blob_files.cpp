@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -163,4 +164,79 @@ TEST_CASE("a directory that cannot be made is unavailable and named") {
     REQUIRE_FALSE(blobs);
     CHECK(blobs.err().kind == error_kind::unavailable);
     CHECK(blobs.err().text.find((dir / "file").string()) != std::string::npos);
+}
+
+namespace {
+
+std::string put_blob(const fb::storage::blob_files& blobs, char digit) {
+    const std::string sha256(64, digit);
+    auto writer = blobs.create();
+    REQUIRE(writer);
+    REQUIRE(writer->write("content"));
+    REQUIRE(writer->commit(sha256));
+    return sha256;
+}
+
+} // namespace
+
+TEST_CASE("blobs that nobody needs are removed, and only those") {
+    const scratch_dir dir;
+    const auto blobs = fb::storage::blob_files::open(dir / "blobs");
+    REQUIRE(blobs);
+    const std::string a = put_blob(*blobs, 'a'), b = put_blob(*blobs, 'b'), c = put_blob(*blobs, 'c');
+    using names = fb::storage::result<std::vector<std::string>>;
+    const auto failing = blobs->remove_unneeded({a, b}, [] {
+        return names(fb::storage::error{fb::storage::error_kind::unavailable, "away"});
+    });
+    CHECK_FALSE(failing);
+    CHECK(*blobs->names() == std::vector<std::string>{a, b, c});
+    const auto removed = blobs->remove_unneeded({a, b}, [&] { return names(std::vector{c, b}); });
+    REQUIRE(removed);
+    CHECK(removed->files == 1);
+    CHECK(removed->bytes == 7);
+    CHECK(*blobs->names() == std::vector<std::string>{b, c});
+    CHECK(blobs->remove_unneeded({a}, [&] { return names(std::vector<std::string>{}); })->files == 0); // gone already
+}
+
+TEST_CASE("while somebody holds the blobs none is removed") {
+    const scratch_dir dir;
+    const auto blobs = fb::storage::blob_files::open(dir / "blobs");
+    REQUIRE(blobs);
+    const std::string a = put_blob(*blobs, 'a');
+    const auto nothing_needed = [] {
+        return fb::storage::result<std::vector<std::string>>(std::vector<std::string>{});
+    };
+    {
+        const auto one = blobs->hold();
+        REQUIRE(one);
+        const auto another = fb::storage::blob_hold::of(dir / "blobs");
+        REQUIRE(another);
+        const auto removed = blobs->remove_unneeded({a}, nothing_needed);
+        REQUIRE(removed);
+        CHECK(removed->held);
+        CHECK(blobs->exists(a));
+    }
+    CHECK(blobs->remove_unneeded({a}, nothing_needed)->files == 1);
+}
+
+TEST_CASE("blobs and left uploads are untouched since they were written, and a blob stored again is new again") {
+    const scratch_dir dir;
+    const auto blobs = fb::storage::blob_files::open(dir / "blobs");
+    REQUIRE(blobs);
+    const std::string a = put_blob(*blobs, 'a'), b = put_blob(*blobs, 'b');
+    std::ofstream(dir / "blobs/.incoming-x") << "half";
+    std::ofstream(dir / "blobs/README") << "not ours";
+    const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(2);
+    for (const auto& each : std::filesystem::directory_iterator(dir / "blobs"))
+        std::filesystem::last_write_time(each.path(), old);
+    put_blob(*blobs, 'b');
+    auto found = blobs->untouched_since(std::chrono::system_clock::now() - std::chrono::hours(1));
+    REQUIRE(found);
+    std::sort(found->begin(), found->end());
+    CHECK(*found == std::vector<std::string>{".incoming-x", a});
+}
+
+TEST_CASE("checksums name blobs") {
+    CHECK(fb::storage::blob_names_of({"sha256:" + std::string(64, 'a'), "md5:x", "sha256:../x", ""}) ==
+          std::vector<std::string>{std::string(64, 'a')});
 }
