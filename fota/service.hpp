@@ -126,6 +126,11 @@ class service {
     void add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done);
     void revoke_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
     void patch_device(storage::patch_device change, timestamp now, reply<storage::device> done);
+    /// 409 while an update is past `accepted`, unless `force`. A device that is connected or comes back registers
+    /// itself again with its next status. Replies with what it was.
+    void delete_device(const std::string& device_id, bool force, timestamp now, reply<storage::device> done);
+    /// 409 while an open update or a device needs it. The file is the caller's to remove.
+    void delete_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
     void explain(const std::string& device_id, timestamp now, reply<explanation> done);
     void live(std::vector<std::string> device_ids, reply<std::vector<live_device>> done);
 

@@ -160,6 +160,9 @@ struct service::impl {
     void cancel_ended(const storage::update_uuid& id, const reply<storage::update_view>& done);
     std::optional<storage::firmware> find_firmware(const std::string& id, problem& why);
 
+    // service_deletions.cpp
+    void delete_device(slot& s, bool force, const reply<storage::device>& done);
+
     // service_explain.cpp
     explanation explain(slot& s);
     std::vector<explain_reason> explain_open(slot& s);

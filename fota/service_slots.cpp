@@ -196,6 +196,10 @@ void service::impl::install(slot& s, const storage::fota_operation& op) {
             s.open.reset();
         }
         notify(s.device_id, created->row, *created->row.state);
+    } else if (std::holds_alternative<storage::delete_device>(op)) {
+        s.row.reset();
+        if (s.open) by_update.erase(s.open->view.row.id);
+        s.open.reset();
     }
 }
 

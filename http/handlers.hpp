@@ -24,6 +24,10 @@ task<response> get_device(context& ctx, request& r);
 task<response> patch_device(context& ctx, request& r);
 task<response> explain_device(context& ctx, request& r);
 
+// handlers_deletions.cpp
+task<response> delete_device(context& ctx, request& r);
+task<response> delete_firmware(context& ctx, request& r);
+
 // handlers_updates.cpp
 task<response> trigger_updates(context& ctx, request& r);
 task<response> list_updates(context& ctx, request& r);

@@ -36,6 +36,12 @@ response json_response(int status, std::string body) {
     return r;
 }
 
+response no_content() {
+    response r;
+    r.status = 204;
+    return r;
+}
+
 response problem_response(const problem& p) {
     response r;
     r.status = p.status;
@@ -49,7 +55,7 @@ std::string head_of(const response& r, const head_context& context) {
     std::string out = "HTTP/1.1 " + std::to_string(r.status) + " " + reason_phrase(r.status) + "\r\n";
     add(out, "Server", context.server);
     for (const auto& [name, value] : r.headers) add(out, name, value);
-    if (r.content_length || (!r.source && r.status != 304))
+    if (r.content_length || (!r.source && r.status != 304 && r.status != 204))
         add(out, "Content-Length", std::to_string(r.content_length.value_or(static_cast<std::int64_t>(r.body.size()))));
     add(out, "X-Content-Type-Options", "nosniff");
     if (context.api && !has(r, "Cache-Control")) add(out, "Cache-Control", "no-store");

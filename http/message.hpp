@@ -78,6 +78,7 @@ struct response {
 };
 
 response json_response(int status, std::string body);
+response no_content();
 response problem_response(const problem& p);
 
 /// What every answer says besides: Server, nosniff, HSTS over TLS, no-store below /api.

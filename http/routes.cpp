@@ -44,6 +44,11 @@ route change(std::string_view method, route r, body_kind body, std::vector<int> 
     return r;
 }
 
+route gone(route r) {
+    r.success = 204;
+    return r;
+}
+
 route created(route r) {
     r.success = 201;
     return r;
@@ -64,6 +69,12 @@ std::vector<route> all_routes() {
                               get("/api/v1/firmwares/{firmware_id}/revoke", revoke_firmware, "revokeFirmware",
                                   "Never offer it again; its downloads answer 410", "Firmware"),
                               body_kind::optional_json, {409, 422})));
+    t.push_back(or_404(gone(change("DELETE",
+                                   get("/api/v1/firmwares/{firmware_id}", delete_firmware, "deleteFirmware",
+                                       "Delete its file, and its row unless updates name it; those that do show it as "
+                                       "revoked",
+                                       ""),
+                                   body_kind::none, {409}))));
     t.push_back(list_of(get("/api/v1/devices", list_devices, "listDevices", "Devices by device_id", "DeviceList"),
                         {"device_id", "device_type"}));
     t.push_back(or_404(get("/api/v1/devices/{device_id}", get_device, "getDevice", "One device", "Device")));
@@ -72,6 +83,13 @@ std::vector<route> all_routes() {
                       get("/api/v1/devices/{device_id}", patch_device, "patchDevice",
                           "Set name, type or tags; the device's own reports then leave name and type alone", "Device"),
                       body_kind::json, {400, 411, 413, 415})));
+    t.push_back(or_404(gone(change("DELETE",
+                                   get("/api/v1/devices/{device_id}", delete_device, "deleteDevice",
+                                       "Delete a device and its history; with its next status it is registered anew. "
+                                       "force=1: even while it is being updated",
+                                       ""),
+                                   body_kind::none, {400, 409}))));
+    t.back().query = {"force"};
     t.push_back(or_404(get("/api/v1/devices/{device_id}/explain", explain_device, "explainDevice",
                            "Why this device is, or is not, being updated, in words", "Explanation")));
     t.push_back(or_404(created(change("POST",

@@ -34,7 +34,11 @@ void write(json_text& out, const storage::firmware& row, const std::string& publ
     out.member("id", storage::to_string(row.id));
     out.member("device_type", row.device_type);
     out.member("version", row.version);
-    out.member("url", row.url.starts_with('/') ? public_url + row.url : row.url);
+    out.key("url");
+    if (row.url.empty()) // deleted
+        out.value(nullptr);
+    else
+        out.value(row.url.starts_with('/') ? public_url + row.url : row.url);
     out.member("checksum", row.checksum);
     out.member("size", row.size);
     out.member("filename", row.filename);

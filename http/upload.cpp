@@ -65,6 +65,7 @@ class upload {
     request& request_;
     upload_form form_;
     std::shared_ptr<incoming> file_;
+    std::optional<storage::blob_hold> hold_; // from when the blob is there until its row is: it must not be swept away
     std::string sha256_, sha1_, md5_;
 };
 
@@ -182,6 +183,9 @@ task<response> upload::store() {
             return problem{409, "version_exists",
                            "there is a firmware " + row.version + " for " + row.device_type +
                                " already: " + storage::to_string((**same).id)};
+        auto hold = ctx_.blobs.hold();
+        if (!hold) return disk_full(hold.err().text);
+        hold_.emplace(std::move(*hold));
         if (auto status = file_->blob.commit(sha256_); !status) return disk_full(status.err().text);
         return std::nullopt;
     });

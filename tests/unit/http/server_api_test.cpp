@@ -86,9 +86,11 @@ TEST_CASE("what does not exist is a problem too") {
     CHECK(g.post("/api/v1/updates/01900000-0000-7000-8000-000000000000/cancel", "").status == 404);
     CHECK(g.post("/api/v1/firmwares/01900000-0000-7000-8000-000000000000/revoke", "").status == 404);
     CHECK(g.get("/api/v1/devices/nobody/explain").status == 404);
-    const auto wrong = g.ask({"DELETE", "/api/v1/firmwares/01900000-0000-7000-8000-000000000000", {}, {}});
+    const auto wrong = g.ask({"PUT", "/api/v1/firmwares/01900000-0000-7000-8000-000000000000", {}, {}});
     CHECK(wrong.problem() == "method_not_allowed");
-    CHECK(wrong.header("allow") == "GET, HEAD");
+    CHECK(wrong.header("allow") == "GET, HEAD, DELETE");
+    CHECK(g.ask({"DELETE", "/api/v1/firmwares/01900000-0000-7000-8000-000000000000", {}, {}}).status == 404);
+    CHECK(g.ask({"DELETE", "/api/v1/devices/nobody", {}, {}}).status == 404);
 }
 
 TEST_CASE("devices are listed by id, page by page, with what memory knows of them") {
