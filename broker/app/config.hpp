@@ -104,6 +104,14 @@ struct database_config {
     bool sqlite() const { return url == "sqlite"; }
 };
 
+/// How much of the history stays; 0: all of it.
+struct retention_config {
+    std::chrono::days results{365};
+    std::int64_t results_max = 1'000'000;
+    std::chrono::days events{180}; // of updates that have ended
+    std::int64_t events_max = 1'000'000;
+};
+
 struct disk_config {
     std::uint64_t write_budget_bytes_per_day = 0; // 0: none
 };
@@ -118,6 +126,7 @@ struct config {
     state_config state;
     database_config database;
     disk_config disk;
+    retention_config retention;
     auth_config auth;
     mqtt_config mqtt;
     core::limits limits;

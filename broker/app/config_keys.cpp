@@ -128,6 +128,13 @@ fields fields_of(http_config& c) {
             texts("free_version_types", s.free_version_types, any_text, "a device type in quotes")};
 }
 
+fields fields_of(retention_config& c) {
+    constexpr std::int64_t century_d = 36'500;
+    constexpr std::int64_t rows_most = 1'000'000'000'000;
+    return {duration("results_days", c.results, 0, century_d), number("results_max", c.results_max, 0, rows_most),
+            duration("events_days", c.events, 0, century_d), number("events_max", c.events_max, 0, rows_most)};
+}
+
 fields fields_of(fota::settings& c) {
     return {boolean("auto_register", c.auto_register),
             boolean("auto_register_without_certificate", c.auto_register_without_certificate),
@@ -163,6 +170,7 @@ fields fields_of(config& c) {
             table("state", fields_of(c.state)),
             table("database", fields_of(c.database)),
             table("disk", fields_of(c.disk)),
+            table("retention", fields_of(c.retention)),
             table("auth", fields_of(c.auth)),
             table("mqtt", fields_of(c.mqtt)),
             table("http", fields_of(c.http)),

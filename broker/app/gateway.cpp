@@ -85,6 +85,9 @@ gateway::gateway(const config& c, std::function<void()> damaged)
     joint_.connect(*broker_);
     fota_ = std::make_unique<fota::fota_thread>(std::move(settings), joint_, *fota_store_, *blobs_);
     joint_.connect(*fota_);
+    housekeeping_ = std::make_unique<housekeeping>(
+        config_.retention, *fota_store_, *blobs_,
+        [this](storage::fota_operation op, auto done) { fota_->submit(std::move(op), std::move(done)); });
     make_http();
     broker_->start();
     make_control();
@@ -94,6 +97,7 @@ gateway::~gateway() {
     if (queues_) queues_->stop(); // first: a copy of state.db waits for it
     control_.reset();
     http_.reset();
+    housekeeping_.reset();
     if (broker_) broker_->stop();
     fota_.reset();
     writer_.reset();
@@ -229,6 +233,14 @@ void gateway::load_state(std::function<void()> damaged) {
                             std::move(damaged)});
 }
 
+std::pair<bool, std::string> gateway::disk_space() const {
+    const auto free = static_cast<std::uint64_t>(blobs_->bytes_free());
+    const std::uint64_t reserve = config_.http.server.free_bytes_min;
+    std::string text = std::to_string(free) + " bytes free";
+    if (free >= reserve) return {true, std::move(text)};
+    return {false, text + ", less than http.free_bytes_min = " + std::to_string(reserve) + ": uploads are refused"};
+}
+
 std::string gateway::public_url() {
     return public_url_of(config_,
                          config_.http.listeners.empty() ? std::uint16_t{0} : config_.http.listeners.front().url.port);
@@ -261,8 +273,14 @@ void gateway::make_http() {
                                  return std::pair(well, well ? "keeps up with its log" : std::move(trouble));
                              }});
     http_->add_health_check({"fota_store", [this] { return fota_->health(); }});
+    http_->add_health_check({"disk_space", [this] { return disk_space(); }});
     http_->add_metrics([this](std::string& out) {
         broker_->append_metrics(out);
+        append_metric(out, "fotabroker_disk_free_bytes", "gauge", "Free where firmware files lie",
+                      static_cast<std::uint64_t>(blobs_->bytes_free()));
+        append_metric(out, "fotabroker_disk_reserve_bytes", "gauge", "What uploads leave free (http.free_bytes_min)",
+                      config_.http.server.free_bytes_min);
+        housekeeping_->append_metrics(out);
         append_metrics(out, *writer_);
         append_metrics(out, *session_store_);
         append_metric(out, "fotabroker_state_queues_unread", "gauge",

@@ -11,6 +11,7 @@
 #include "broker/app/control_socket.hpp"
 #include "broker/app/data_directory.hpp"
 #include "broker/app/fota_joint.hpp"
+#include "broker/app/housekeeping.hpp"
 #include "broker/app/message_spill.hpp"
 #include "broker/app/queue_loader.hpp"
 #include "broker/app/state_writer.hpp"
@@ -46,6 +47,7 @@ class gateway {
     void make_http();
     void make_control();
     std::shared_ptr<certs::tls_context> tls_context(const tls_files& files, certs::client_certificates clients) const;
+    std::pair<bool, std::string> disk_space() const;
     std::string public_url();
 
     config config_;
@@ -60,6 +62,7 @@ class gateway {
     std::unique_ptr<queue_loader> queues_;
     std::unique_ptr<state_writer> writer_;
     std::unique_ptr<fota::fota_thread> fota_;
+    std::unique_ptr<housekeeping> housekeeping_;
     std::unique_ptr<http::server> http_;
     std::unique_ptr<control_socket> control_;
 };

@@ -5,6 +5,7 @@ THREADS = {
     "storage/redo/redo_store": "one thread writes the log, another brings full segments into the database",
     "broker/app/control_socket": "a thread for the one connection that asks for a copy of state.db",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
+    "broker/app/housekeeping": "a thread that deletes what is not needed any more",
     "broker/app/message_spill": "all shards put messages there, whoever ends one gives its room back",
     "broker/app/queue_loader": "the thread that reads the queues after a start; shards tell it who has come",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
