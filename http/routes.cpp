@@ -54,8 +54,7 @@ route created(route r) {
     return r;
 }
 
-std::vector<route> all_routes() {
-    std::vector<route> t;
+void add_firmware_routes(std::vector<route>& t) {
     t.push_back(created(change("POST",
                                get("/api/v1/firmwares", upload_firmware, "uploadFirmware",
                                    "Upload a firmware; the file is hashed as it arrives", "Firmware"),
@@ -75,6 +74,9 @@ std::vector<route> all_routes() {
                                        "revoked",
                                        ""),
                                    body_kind::none, {409}))));
+}
+
+void add_device_routes(std::vector<route>& t) {
     t.push_back(list_of(get("/api/v1/devices", list_devices, "listDevices", "Devices by device_id", "DeviceList"),
                         {"device_id", "device_type"}));
     t.push_back(or_404(get("/api/v1/devices/{device_id}", get_device, "getDevice", "One device", "Device")));
@@ -92,6 +94,9 @@ std::vector<route> all_routes() {
     t.back().query = {"force"};
     t.push_back(or_404(get("/api/v1/devices/{device_id}/explain", explain_device, "explainDevice",
                            "Why this device is, or is not, being updated, in words", "Explanation")));
+}
+
+void add_update_routes(std::vector<route>& t) {
     t.push_back(or_404(created(change("POST",
                                       get("/api/v1/updates", trigger_updates, "triggerUpdates",
                                           "Give devices a firmware: one update per device", "TriggerAnswer"),
@@ -119,6 +124,9 @@ std::vector<route> all_routes() {
     t.push_back(list_of(get("/api/v1/reports/stuck", report_stuck, "reportStuck",
                             "Devices whose open update does not get on, by device_id", "StuckReport"),
                         {"device_type", "firmware_id"}));
+}
+
+void add_other_routes(std::vector<route>& t) {
     t.push_back(get("/api/v1/events", watch_events, "watchEvents", "Server-sent events: every transition and progress",
                     "text/event-stream"));
     t.push_back(open_to(get("/api/v1/openapi.json", openapi, "getOpenapi", "This document", "application/json"),
@@ -134,6 +142,14 @@ std::vector<route> all_routes() {
                         access::own));
     t.back().query = {"u", "a", "e", "s"};
     t.back().problems.insert(t.back().problems.end(), {410, 416});
+}
+
+std::vector<route> all_routes() {
+    std::vector<route> t;
+    add_firmware_routes(t);
+    add_device_routes(t);
+    add_update_routes(t);
+    add_other_routes(t);
     return t;
 }
 
