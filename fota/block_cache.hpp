@@ -22,6 +22,7 @@ class block_cache {
     /// Bytes [offset, offset + length) of a blob, cut at its end. The error is storage's: not_found, unavailable...
     storage::result<std::string> read(const std::string& sha256_hex, std::uint64_t offset, std::size_t length);
 
+    bool has(const std::string& sha256_hex) const { return blobs_.exists(sha256_hex); }
     std::size_t bytes() const noexcept { return bytes_; }
     std::uint64_t disk_reads() const noexcept { return disk_reads_; }
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <future>
 #include <stdexcept>
@@ -17,8 +18,8 @@ constexpr std::size_t batch_max = 512;
 constexpr std::chrono::hours sleep_max{1};
 constexpr std::chrono::seconds try_again{2};
 
-/// The wall clock is read here and nowhere else in this folder.
-timestamp wall_clock() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
+// Small differences are the measurement's.
+constexpr std::chrono::milliseconds clock_tolerance{500};
 
 } // namespace
 
@@ -30,6 +31,12 @@ struct fota_thread::impl final : store_port {
         , blobs(std::move(files))
         , writer("fb-fota-store", batch_max,
                  [this](const std::vector<storage::fota_operation>& batch) { return apply(batch); }) {}
+
+    /// The wall clock is read here and nowhere else in this folder.
+    timestamp wall_clock() const {
+        return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()) +
+               std::chrono::milliseconds(clock_ahead);
+    }
 
     /// On the writer's thread. Remembers whether the store could be written, for health().
     std::vector<storage::fota_outcome> apply(const std::vector<storage::fota_operation>& batch) {
@@ -71,11 +78,15 @@ struct fota_thread::impl final : store_port {
 
     void run(std::promise<std::string>& started) {
         pthread_setname_np(pthread_self(), "fb-fota");
+        const bool shared = limits.shared;
         service fota(std::move(limits), broker, *this, std::move(blobs));
+        if (spool != nullptr) fota.use_spool(*spool);
         const auto ok = fota.start(wall_clock());
         drain(fota); // what the start writes is in the database before anybody is served
-        started.set_value(ok ? "" : ok.err().text);
-        if (!ok) return;
+        std::string fault = ok ? "" : ok.err().text;
+        if (ok && shared && !fota.registered()) fault = "this gateway's row could not be stored";
+        started.set_value(fault);
+        if (!fault.empty()) return;
         for (;;) {
             auto calls = wait(fota.next_deadline());
             if (calls.empty() && finished()) return;
@@ -127,9 +138,12 @@ struct fota_thread::impl final : store_port {
     broker_port& broker;
     storage::fota_store& store;
     storage::blob_files blobs;
+    report_spool* spool = nullptr;
     std::unique_ptr<storage::fota_reader> queries;
     std::size_t in_flight = 0; // writes; touched by the FOTA thread only, as is next_try
     std::chrono::steady_clock::time_point next_try{};
+
+    std::atomic<std::int64_t> clock_ahead{0}; // ms
 
     mutable std::mutex mutex; // protects the next five
     std::condition_variable wake;
@@ -142,8 +156,10 @@ struct fota_thread::impl final : store_port {
     std::thread thread;
 };
 
-fota_thread::fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs)
+fota_thread::fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs,
+                         report_spool* spool)
     : impl_(std::make_unique<impl>(std::move(s), broker, store, std::move(blobs))) {
+    impl_->spool = spool;
     auto queries = store.open_reader();
     if (!queries) throw std::runtime_error("fota: " + queries.err().text);
     impl_->queries = std::move(*queries);
@@ -165,6 +181,11 @@ fota_thread::~fota_thread() {
 }
 
 void fota_thread::post(call c) { impl_->push(std::move(c)); }
+
+void fota_thread::set_clock_ahead(std::chrono::milliseconds ahead) {
+    if (std::chrono::abs(ahead - std::chrono::milliseconds(impl_->clock_ahead)) > clock_tolerance)
+        impl_->clock_ahead = ahead.count();
+}
 
 void fota_thread::submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done) {
     impl_->writer.submit(std::move(op), std::move(done));

@@ -21,10 +21,14 @@ class fota_thread {
 
     /// Makes the service on the new thread's behalf; `start` has succeeded when the constructor returns, otherwise
     /// storage's error text is thrown as std::runtime_error. The ports must outlive this object.
-    fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs);
+    fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs,
+                report_spool* spool = nullptr);
     ~fota_thread(); // runs what was posted, waits for the store, stops
 
     void post(call c);
+    /// What FOTA takes for the time: this machine's and so much more. With several gateways it is the database's, so
+    /// that one's deadline means the same to another. Any thread.
+    void set_clock_ahead(std::chrono::milliseconds ahead);
     /// Hands an operation to the store's writer, for those who have something of their own to keep (tokens, idempotency
     /// keys). `done` runs on the writer's thread.
     void submit(storage::fota_operation op, std::function<void(storage::fota_outcome)> done);

@@ -16,10 +16,14 @@ service::~service() = default;
 storage::status service::start(timestamp now) {
     auto& self = *impl_;
     self.now = now;
-    auto updates = self.store.reader().open_updates();
+    const auto& limits = self.limits;
+    auto updates = self.store.reader().open_updates(limits.shared ? std::optional(limits.self.id) : std::nullopt);
     if (!updates) return updates.err();
-    self.store.submit(storage::set_all_offline{}, [](storage::fota_outcome outcome) {
-        if (!outcome) spdlog::error("fota: devices could not be set offline: {}", outcome.err().text);
+    self.store.submit(storage::gateway_started{limits.self, !limits.shared}, [&self](storage::fota_outcome outcome) {
+        if (outcome)
+            self.self = self.limits.self.id;
+        else
+            spdlog::error("fota: devices could not be set offline: {}", outcome.err().text);
     });
     for (auto& view : *updates) {
         auto& s = self.obtain(view.device_id);
@@ -33,6 +37,8 @@ storage::status service::start(timestamp now) {
     return storage::done{};
 }
 
+bool service::registered() const { return impl_->self.has_value(); }
+
 void service::device_connected(const peer& who, timestamp now) {
     auto& self = *impl_;
     self.see(now);
@@ -43,6 +49,7 @@ void service::device_connected(const peer& who, timestamp now) {
     for (const auto& c : s.connections)
         if (stale(c)) self.transfers -= s.transfers.forget(c.ref);
     std::erase_if(s.connections, stale);
+    s.claim_due |= s.connections.empty() || !self.ours(s);
     s.connections.push_back({who.connection});
     s.address = who.address;
     if (who.certificate_fingerprint) s.fingerprint = who.certificate_fingerprint;
@@ -61,9 +68,9 @@ void service::device_ready(const peer& who, timestamp now) {
         std::find_if(s->connections.begin(), s->connections.end(), [&](auto& c) { return c.ref == who.connection; });
     if (own == s->connections.end()) return;
     own->ready = true;
-    s->mailbox.push_back([&self](slot& ready) { // an open offer is repeated; settle() makes a new one
-        const auto state = ready.open ? ready.open->view.row.state : std::nullopt;
-        if (state >= update_state::offered && state <= update_state::downloaded) self.publish_install(ready);
+    s->mailbox.push_back([&self](slot& ready) {
+        ready.announce_due = true;
+        if (!ready.claim_due || self.away) self.announce(ready);
     });
     self.request_settle(*s);
 }
@@ -93,6 +100,39 @@ void service::device_disconnected(const peer& who, timestamp now) {
     self.request_settle(*s);
 }
 
+void service::attend(std::vector<storage::hint_view> hints, timestamp now,
+                     std::function<void(std::vector<storage::hint_uuid>)> done) {
+    auto& self = *impl_;
+    self.see(now);
+    struct round {
+        std::size_t left;
+        std::vector<storage::hint_uuid> seen;
+        std::function<void(std::vector<storage::hint_uuid>)> done;
+    };
+    auto all = std::make_shared<round>(round{hints.size(), {}, std::move(done)});
+    if (hints.empty()) return all->done({});
+    for (auto& h : hints) {
+        auto& s = self.obtain(h.device_id);
+        s.mailbox.push_back([&self, all, h = std::move(h)](slot& looked) {
+            if (self.reload(looked)) {
+                all->seen.push_back(h.id);
+                if (h.kind == "cancel" && h.update_id && looked.ready()) self.publish_cancel(h.device_id, *h.update_id);
+            }
+            if (--all->left == 0) all->done(std::move(all->seen));
+        });
+        self.request_settle(s);
+    }
+}
+
+void service::look_around(timestamp now) {
+    auto& self = *impl_;
+    self.see(now);
+    std::vector<slot*> elsewhere;
+    for (const auto& [id, s] : self.slots)
+        if (!s->connections.empty() && !self.ours(*s)) elsewhere.push_back(s.get());
+    for (auto* s : elsewhere) self.request_settle(*s);
+}
+
 void service::on_report(report r, timestamp now) {
     impl_->see(now);
     impl_->on_report(std::move(r));
@@ -101,6 +141,7 @@ void service::on_report(report r, timestamp now) {
 void service::on_time(timestamp now) {
     auto& self = *impl_;
     self.see(now);
+    if (self.away) return;
     std::vector<slot*> due;
     for (const auto& [at, s] : self.timers) {
         if (at > now) break;
@@ -113,7 +154,7 @@ void service::on_time(timestamp now) {
 }
 
 std::optional<timestamp> service::next_deadline() const {
-    if (impl_->timers.empty()) return std::nullopt;
+    if (impl_->away || impl_->timers.empty()) return std::nullopt;
     return impl_->timers.begin()->first;
 }
 

@@ -13,11 +13,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "fota/ports.hpp"
 #include "fota/settings.hpp"
 #include "storage/blob_files.hpp"
+#include "storage/gateway_store.hpp"
 #include "storage/records.hpp"
 
 namespace fb::fota {
@@ -33,6 +35,23 @@ struct report {
     ack_token token;
     std::string response_topic; // MQTT 5
     std::string correlation;
+    std::optional<timestamp> received_at{}; // when it has waited in the spool since
+};
+
+/// Where reports are kept, on this machine's disk, while the database is away; in the order of their coming. Calls from
+/// the FOTA thread.
+class report_spool {
+  public:
+    virtual ~report_spool() = default;
+    /// It has a `received_at`. `done` comes later on the FOTA thread: true once it is on the disk, false when there is
+    /// no room or no disk.
+    virtual void keep(const report& r, std::function<void(bool)> done) = 0;
+    /// The oldest ones, the same until forget(); a few, so that memory holds no more.
+    virtual std::vector<report> oldest() = 0;
+    /// What oldest() gave is in the database. False: it could not be forgotten, and will be given again.
+    virtual bool forget() = 0;
+    /// How many there are, by device.
+    virtual std::unordered_map<std::string, std::size_t> devices() = 0;
 };
 
 /// An operator's request or download that cannot be done: becomes problem+json.
@@ -101,6 +120,7 @@ struct update_notice {
 struct counters {
     std::uint64_t reports_accepted = 0, reports_malformed = 0, reports_refused = 0, reports_duplicate = 0;
     std::uint64_t offers = 0, chunks = 0, chunk_bytes = 0, store_failures = 0;
+    std::uint64_t reports_spooled = 0, reports_replayed = 0;
 };
 
 class service {
@@ -110,6 +130,8 @@ class service {
 
     /// Loads open updates; everybody is offline. An error says why FOTA cannot start.
     storage::status start(timestamp now);
+    /// Whether the start could write, too: then other gateways know this one.
+    bool registered() const;
 
     // From the broker. `ready` says that one of this device's own sessions holds a subscription matching its update
     // topic; it is repeated with each SUBSCRIBE to it, because each makes the open command be published again.
@@ -118,6 +140,24 @@ class service {
     void device_not_ready(const peer& who, timestamp now); // unsubscribed
     void device_disconnected(const peer& who, timestamp now);
     void on_report(report r, timestamp now);
+
+    // From the other gateways on the same database.
+    /// Looks again at devices whose rows somebody else has changed. `done` names the hints whose work is done.
+    void attend(std::vector<storage::hint_view> hints, timestamp now,
+                std::function<void(std::vector<storage::hint_uuid>)> done);
+    /// Every half minute or so: a device that is connected here too may have lost its other gateway.
+    void look_around(timestamp now);
+
+    // Island mode: the database is away, what is known goes on, nothing new begins, and reports are kept in the spool.
+    /// Before start(). Without one, reports are not acknowledged while the database is away.
+    void use_spool(report_spool& spool);
+    /// As somebody else found out; a write that fails says so, too. With its end the spool is gone through.
+    void database_away(bool away, timestamp now);
+
+    /// `wanted` is asked for a firmware's file that is not here; again each time it is looked for. On the FOTA thread.
+    void on_missing_file(std::function<void(const storage::firmware&)> wanted);
+    void file_missing(const storage::firmware& f); // found out by somebody else
+    void file_arrived(const std::string& sha256_hex, timestamp now);
 
     // From operators, through HTTP. Replies come later, on the FOTA thread.
     void trigger(trigger_request request, timestamp now, reply<trigger_answer> done);

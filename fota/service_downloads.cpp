@@ -8,12 +8,6 @@ namespace fb::fota {
 namespace {
 
 constexpr std::chrono::hours download_after_end{1};
-constexpr std::string_view checksum_prefix = "sha256:";
-
-std::string sha256_of(const storage::firmware& f) {
-    return f.checksum.starts_with(checksum_prefix) ? f.checksum.substr(checksum_prefix.size()) : f.checksum;
-}
-
 } // namespace
 
 // --- HTTP
@@ -30,7 +24,7 @@ void service::authorize_download(const download_request& request, timestamp now,
     }
     if (!grant && request.signature) grant = self.grant_by_signature(request, why);
     if (!grant) return done(std::nullopt, why);
-    auto firmware = self.find_firmware(request.firmware_id, why);
+    auto firmware = self.firmware_for(*grant, request.firmware_id, why);
     if (!firmware) return done(std::nullopt, why);
     if (firmware->state == storage::firmware_state::revoked)
         return done(std::nullopt, {410, "revoked", "this firmware was revoked"});
@@ -38,12 +32,25 @@ void service::authorize_download(const download_request& request, timestamp now,
     done(std::move(grant), {});
 }
 
+/// Of a device that is being served already, memory knows it even while the database is away.
+std::optional<storage::firmware> service::impl::firmware_for(const download_grant& grant, const std::string& id,
+                                                             problem& why) {
+    const auto open = grant.update_id ? by_update.find(*grant.update_id) : by_update.end();
+    if (away && open != by_update.end() && open->second->open->firmware) return *open->second->open->firmware;
+    return find_firmware(id, why);
+}
+
 std::optional<download_grant> service::impl::grant_by_certificate(const download_request& request) {
     const auto* s = peek(*request.certificate_device_id);
-    if (!s || !s->open || to_string(s->open->view.row.firmware_id) != request.firmware_id) return std::nullopt;
+    std::optional<storage::update_view> view;
+    if (s && s->open) view = s->open->view;
+    if (!view && limits.shared) { // it may be connected to another gateway
+        if (auto found = store.reader().find_open_update(*request.certificate_device_id)) view = std::move(*found);
+    }
+    if (!view || to_string(view->row.firmware_id) != request.firmware_id) return std::nullopt;
     download_grant grant;
-    grant.update_id = s->open->view.row.id;
-    grant.attempt = s->open->view.row.attempt;
+    grant.update_id = view->row.id;
+    grant.attempt = view->row.attempt;
     return grant;
 }
 
@@ -145,6 +152,8 @@ std::optional<problem> service::impl::fetch_problem(slot& s, const report& r, co
         if (known->update_id == row.id) return std::nullopt;
         return problem{0, "rid_in_use", "this rid stands for an earlier update; choose another"};
     }
+    if (const auto fresh = fresh_firmware_of(s); fresh && fresh->state == storage::firmware_state::revoked)
+        return problem{0, "revoked", "this firmware was revoked"};
     const transfer t{row.id, row.attempt};
     if (!s.holds(r.from.connection)) return problem{0, "not_connected", "this connection is gone"};
     if (transfers >= limits.transfers_max || !s.transfers.pin(r.from.connection, request.rid, t))

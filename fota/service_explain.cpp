@@ -33,11 +33,20 @@ explanation service::impl::explain(slot& s) {
     return out;
 }
 
+namespace {
+
+std::string owner_of(const slot& s) { return s.row->gateway_id ? to_string(*s.row->gateway_id) : "(none yet)"; }
+
+} // namespace
+
 std::vector<explain_reason> service::impl::explain_open(slot& s) {
     std::vector<explain_reason> reasons;
     const auto& row = s.open->view.row;
     const auto name = storage::to_string(*row.state);
-    if (row.state == update_state::pending) {
+    if (!ours(s)) {
+        reasons.push_back({"other_gateway",
+                           "the device belongs to gateway " + owner_of(s) + ", which decides; the update is " + name});
+    } else if (row.state == update_state::pending) {
         if (auto why = obstacle(s))
             reasons.push_back(std::move(*why));
         else

@@ -1,15 +1,13 @@
 // The inside of the service, shared by its source files (service*.cpp); not for callers.
 //
-// 1. A slot is everything memory holds of one device. It exists while the device is connected, has an open update or
-//    has work waiting; otherwise the database is enough.
-// 2. Work on a device goes through its mailbox, one piece at a time; at most one write per device is in flight, and
-// what
-//    comes later waits behind it. So a write's outcome is known before the next decision, and a failed one leaves
-//    memory as it was. Writes of different devices share commits.
-// 3. Memory takes a row over when its write is committed, never before; effects (acknowledge, publish) follow that.
-//    Ahead of the database are only bytes, percent and the idle time-out of a download.
-// 4. settle() brings a slot to rest: it looks at what is (connections, time, bytes served), not at what happened, so a
-//    failed write is repaired by calling it again.
+// 1. A slot is everything memory holds of one device: while it is connected, has an open update or has work waiting.
+// 2. Work on a device goes through its mailbox, and at most one write per device is in flight: its outcome is known
+//    before the next decision, a failed one leaves memory as it was. Writes of different devices share commits.
+// 3. Memory takes a row over when its write is committed; effects (acknowledge, publish) follow that. Ahead of the
+//    database are only bytes, percent and the idle time-out of a download.
+// 4. settle() brings a slot to rest: it looks at what is, not at what happened, so calling it again repairs.
+// 5. With several gateways on one database (settings.shared) memory is right for devices that are ours, by gateway_id.
+//    Others' are read anew for each piece of work, told to their gateway (say_whose), and not decided or published for.
 #pragma once
 
 #include <deque>
@@ -30,6 +28,12 @@ namespace fb::fota {
 inline constexpr std::size_t mailbox_reports_max = 256; // of one device, waiting for the database
 inline constexpr int conflicts_max = 3;           // a job is decided anew that often when somebody else was faster
 inline constexpr std::size_t trigger_window = 64; // devices of one trigger in hand at once
+
+/// The name of its file.
+inline std::string sha256_of(const storage::firmware& f) {
+    constexpr std::string_view prefix = "sha256:";
+    return f.checksum.starts_with(prefix) ? f.checksum.substr(prefix.size()) : f.checksum;
+}
 
 struct slot;
 using job = std::function<void(slot&)>;
@@ -77,6 +81,9 @@ struct slot {
     bool running = false;
     bool busy = false; // a write is in flight
     bool settle_queued = false;
+    bool claim_due = false;                           // connected here, and the database does not know it yet
+    bool announce_due = false;                        // asked for its open command while it was not known to be ours
+    bool claim_in_hand = false, lost_in_hand = false; // what the write in flight takes care of
     int conflicts = 0;
 
     std::optional<timestamp> wake; // its place in the timers
@@ -95,9 +102,15 @@ struct service::impl {
     void see(timestamp t);
     slot& obtain(const std::string& device_id);
     slot* peek(const std::string& device_id);
+    bool ours(const slot& s) const;
     bool ensure_loaded(slot& s);
     bool reload(slot& s);
+    std::optional<storage::hint> hint_to_owner(const slot& s, std::string kind,
+                                               std::optional<storage::update_uuid> update = {}) const;
+    void say_whose(const slot& s, storage::fota_operation& op) const;
     std::shared_ptr<const storage::firmware> firmware_of(slot& s);
+    std::shared_ptr<const storage::firmware> fresh_firmware_of(slot& s);
+    bool file_here(const storage::firmware& f) const;
     void run(slot& s); // may drop the slot: nothing may touch it afterwards
     void enqueue(slot& s, job j);
     void request_settle(slot& s);
@@ -127,6 +140,16 @@ struct service::impl {
     void on_progress(slot& s, const report& r, const progress_report& progress);
     after_write acknowledge_after(const report& r);
 
+    // service_island.cpp: the database is away
+    bool at_rest(const slot& s) const { return away || spooled.contains(s.device_id); }
+    bool belongs_in_spool(const report& r) const;
+    void keep(const report& r);
+    void not_now(const report& r, std::string_view reason);
+    void replay();
+    void replay_ended(verdict v);
+    void batch_ended();
+    void settle_all();
+
     // service_results.cpp
     struct booking;
     void on_result(slot& s, const report& r, const result_report& result);
@@ -141,6 +164,7 @@ struct service::impl {
     bool presence(const slot& s, storage::device& d) const;
     std::optional<explain_reason> obstacle(slot& s);
     void publish_install(slot& s);
+    void announce(slot& s);
     void publish_cancel(const std::string& device_id, const storage::update_uuid& id);
     occasion because(std::string cause);
     static storage::record_report operation(const step& st);
@@ -155,6 +179,7 @@ struct service::impl {
     std::optional<refusal> objection(const slot& s, const trigger_run& run);
     std::optional<refusal> version_objection(const slot& s, const trigger_run& run);
     storage::create_update new_update(const slot& s, const trigger_run& run);
+    slot* slot_of(const storage::update_uuid& id);
     void cancel_open(slot& s, const storage::update_uuid& id, const std::string& by,
                      const reply<storage::update_view>& done);
     void cancel_ended(const storage::update_uuid& id, const reply<storage::update_view>& done);
@@ -175,6 +200,7 @@ struct service::impl {
     void book_bytes(slot& s, int attempt, std::int64_t end);
     std::optional<download_grant> grant_by_certificate(const download_request& request);
     std::optional<download_grant> grant_by_signature(const download_request& request, problem& why);
+    std::optional<storage::firmware> firmware_for(const download_grant& grant, const std::string& id, problem& why);
     std::optional<storage::update_view> find_any_update(const storage::update_uuid& id);
 
     settings limits;
@@ -183,7 +209,15 @@ struct service::impl {
     block_cache blocks;
     counters count;
     std::function<void(const update_notice&)> listener;
+    std::function<void(const storage::firmware&)> wanted_file;
+    report_spool* spool = nullptr;
+    bool away = false;                                    // the database
+    std::unordered_map<std::string, std::size_t> spooled; // reports in the spool, by device
+    std::vector<std::string> batch;                       // the devices of those being replayed
+    std::size_t replays_in_hand = 0;
+    bool replay_failed = false;
     timestamp now{};
+    std::optional<storage::gateway_uuid> self; // once our row is stored: others refer to it
     std::mt19937 random;
     std::unordered_map<std::string, std::unique_ptr<slot>> slots;
     std::map<storage::update_uuid, slot*> by_update;

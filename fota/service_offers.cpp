@@ -47,11 +47,18 @@ void service::impl::count_outcome(storage::device& d, const step& st) const {
 }
 
 void service::impl::settle(slot& s) {
+    if (s.row && !ours(s) && !s.claim_due && s.connections.empty()) return; // nothing to do with it here
+    if (at_rest(s)) return;                                                 // settle_all() follows
     if (!ensure_loaded(s)) return retry_later(s);
-    if (!s.row) return; // a stranger is connected
+    if (!s.row) return;                                                           // a stranger is connected
+    if (!ours(s) && !s.connections.empty() && !s.row->online) s.claim_due = true; // its other gateway has lost it
+    if (!ours(s) && !s.claim_due) {
+        s.connection_lost = false;
+        return;
+    }
     auto d = *s.row;
     const bool moved = presence(s, d);
-    const auto st = due_step(s);
+    const auto st = ours(s) ? due_step(s) : std::nullopt;
     if (!st && !moved) {
         s.connection_lost = false;
         return;
@@ -60,14 +67,18 @@ void service::impl::settle(slot& s) {
     if (st) count_outcome(d, *st);
     if (moved || (st && (st->attempt_failed || st->succeeded))) op.device_row = std::move(d);
     const bool offer = st && st->wanted.state == update_state::offered;
-    const bool lost = s.connection_lost;
-    s.connection_lost = false;
-    write(s, std::move(op), [this, offer, lost](slot& self, written w) {
-        if (w != written::done) {
-            self.connection_lost |= lost;
+    const bool taken = !ours(s);
+    s.lost_in_hand = std::exchange(s.connection_lost, false);
+    s.claim_in_hand = std::exchange(s.claim_due, false);
+    write(s, std::move(op), [this, offer, taken](slot& self, written w) {
+        if (w != written::done) return retry_later(self);
+        // What its last gateway did until now has to be known before anything is published.
+        if (taken && !reload(self)) {
+            self.claim_due = true;
             return retry_later(self);
         }
-        if (!offer) return;
+        if (!offer) return self.announce_due ? announce(self) : void();
+        self.announce_due = false;
         ++count.offers;
         publish_install(self);
     });
@@ -75,9 +86,14 @@ void service::impl::settle(slot& s) {
 
 bool service::impl::presence(const slot& s, storage::device& d) const {
     const bool arrived = !s.connections.empty();
-    const bool moved = d.online != s.online() || (arrived && s.address && !s.address->empty() && d.ip != s.address) ||
+    const bool moved = (s.claim_due && arrived) || d.online != s.online() ||
+                       (arrived && s.address && !s.address->empty() && d.ip != s.address) ||
                        (arrived && s.fingerprint && d.cert_fingerprint != s.fingerprint);
     if (!moved) return false;
+    if (s.claim_due && arrived) {
+        d.gateway_id = self;
+        ++d.session_epoch;
+    }
     d.online = s.online();
     if (arrived && s.address && !s.address->empty()) d.ip = s.address;
     if (arrived && s.fingerprint) d.cert_fingerprint = s.fingerprint;
@@ -150,11 +166,24 @@ std::optional<explain_reason> service::impl::obstacle(slot& s) {
             std::string(deferred ? "the device asked to wait until " : "the next attempt begins at ") +
                 storage::format_timestamp(*row.not_before)};
     }
-    const auto firmware = firmware_of(s);
+    const auto firmware = fresh_firmware_of(s);
     if (!firmware) return explain_reason{"unavailable", "the firmware's row cannot be read now"};
     if (firmware->state != storage::firmware_state::approved)
         return explain_reason{"revoked", "the firmware is not approved (draft or revoked)"};
+    if (wanted_file && !file_here(*firmware)) {
+        wanted_file(*firmware);
+        return explain_reason{"fetching", "the firmware's file is being fetched from another gateway"};
+    }
     return std::nullopt;
+}
+
+/// An open offer is repeated to a device that has just subscribed; a new one is settle()'s to make.
+void service::impl::announce(slot& s) {
+    if (!ours(s)) return;
+    s.announce_due = false;
+    fresh_firmware_of(s);
+    const auto state = s.open ? s.open->view.row.state : std::nullopt;
+    if (state >= update_state::offered && state <= update_state::downloaded) publish_install(s);
 }
 
 void service::impl::publish_install(slot& s) {

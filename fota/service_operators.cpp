@@ -59,6 +59,10 @@ std::optional<storage::firmware> service::impl::find_firmware(const std::string&
         why = {404, "not_found", "there is no firmware " + id};
         return std::nullopt;
     }
+    if (away) {
+        why = unavailable("it is away");
+        return std::nullopt;
+    }
     auto found = store.reader().find_firmware(*parsed);
     if (!found) {
         why = unavailable(found.err().text);
@@ -137,6 +141,7 @@ void service::impl::trigger_one(slot& s, const std::shared_ptr<trigger_run>& run
     std::optional<storage::update_uuid> recall; // offered, superseded and not replaced by a new command
     if (s.open && s.open->view.row.state == update_state::offered && view.row.state == update_state::skipped)
         recall = s.open->view.row.id;
+    if (recall) op.tell = hint_to_owner(s, "cancel", recall);
     write(s, std::move(op), [this, run, place, view, recall, finish](slot& self, written w) {
         if (w == written::done) {
             if (storage::is_open(*view.row.state)) {
@@ -226,9 +231,21 @@ void service::cancel(const std::string& update_id, const std::string& by, timest
     self.see(now);
     const auto id = storage::parse_id<storage::update_uuid>(update_id);
     if (!id) return done(std::nullopt, no_such_update());
-    const auto open = self.by_update.find(*id);
-    if (open == self.by_update.end()) return self.cancel_ended(*id, done);
-    self.enqueue(*open->second, [&self, id = *id, by, done](slot& s) { self.cancel_open(s, id, by, done); });
+    auto* s = self.slot_of(*id);
+    if (s == nullptr) return self.cancel_ended(*id, done);
+    self.enqueue(*s, [&self, id = *id, by, done](slot& its) {
+        if (!self.ensure_loaded(its)) return done(std::nullopt, unavailable("it cannot be read"));
+        self.cancel_open(its, id, by, done);
+    });
+}
+
+/// The device of an open update, another gateway's too. Null: it is not open, as far as is known.
+slot* service::impl::slot_of(const storage::update_uuid& id) {
+    if (const auto open = by_update.find(id); open != by_update.end()) return open->second;
+    if (!limits.shared) return nullptr;
+    const auto found = store.reader().find_update(id);
+    if (!found || !*found || !(*found)->row.state || storage::is_terminal(*(*found)->row.state)) return nullptr;
+    return &obtain((*found)->device_id);
 }
 
 void service::impl::cancel_open(slot& s, const storage::update_uuid& id, const std::string& by,
@@ -245,7 +262,9 @@ void service::impl::cancel_open(slot& s, const storage::update_uuid& id, const s
     const bool told = view.row.state >= update_state::offered;
     view.row = st->wanted;
     ++view.row.state_version;
-    write(s, operation(*st), [this, view, told, done](slot& self, written w) {
+    auto op = operation(*st);
+    if (told) op.tell = hint_to_owner(s, "cancel", id);
+    write(s, std::move(op), [this, view, told, done](slot& self, written w) {
         if (w != written::done) return done(std::nullopt, unavailable("the change was not stored"));
         if (told && self.ready()) publish_cancel(self.device_id, view.row.id);
         done(view, {});

@@ -44,6 +44,7 @@ void service::impl::answer(const report& r, verdict v, std::string_view reason) 
                                              : "not stored",
                      reason);
     if (r.wants_ack) broker.acknowledge(r.token, v, reason);
+    if (r.received_at) replay_ended(v);
 }
 
 after_write service::impl::acknowledge_after(const report& r) {
@@ -52,7 +53,7 @@ after_write service::impl::acknowledge_after(const report& r) {
         case written::duplicate: ++count.reports_duplicate; return answer(r, verdict::accepted, "");
         case written::done: return answer(r, verdict::accepted, "");
         case written::refused: return answer(r, verdict::malformed, "the database refuses these values");
-        case written::unavailable: return answer(r, verdict::unavailable, "the database cannot be written now");
+        case written::unavailable: return not_now(r, "the database cannot be written now");
         }
     };
 }
@@ -70,8 +71,9 @@ void service::impl::on_report(report r) {
             if (topic->kind == report_kind::fetch) fetch_failed(r, std::nullopt, "malformed", in.fault);
             return answer(r, verdict::malformed, in.fault);
         }
+        if (topic->kind != report_kind::fetch && belongs_in_spool(r)) return keep(r);
         auto& s = obtain(r.from.device_id);
-        if (s.reports_waiting >= mailbox_reports_max)
+        if (s.reports_waiting >= mailbox_reports_max && !r.received_at)
             return answer(r, verdict::unavailable, "too many reports at once");
         ++s.reports_waiting;
         auto once = std::make_shared<bool>(false); // a job may run again after a conflict
@@ -90,7 +92,7 @@ void service::impl::on_report(report r) {
 
 bool service::impl::admit(slot& s, const report& r) {
     if (!ensure_loaded(s)) {
-        answer(r, verdict::unavailable, "the database cannot be read now");
+        not_now(r, "the database cannot be read now");
         return false;
     }
     s.last_seen = now;
@@ -106,6 +108,8 @@ std::optional<storage::device> service::impl::registered(slot& s, const peer& fr
     d.id = storage::new_id<storage::device_uuid>(now);
     d.device_id = s.device_id;
     d.first_seen = now;
+    d.gateway_id = self;
+    d.session_epoch = 1;
     return d;
 }
 
@@ -113,7 +117,7 @@ std::optional<storage::device> service::impl::registered(slot& s, const peer& fr
 void service::impl::touch(slot& s, storage::device& d, const peer& from) const {
     if (!from.address.empty()) d.ip = from.address;
     if (from.certificate_fingerprint) d.cert_fingerprint = from.certificate_fingerprint;
-    d.online = s.online();
+    if (ours(s)) d.online = s.online();
     d.last_seen = s.last_seen;
 }
 

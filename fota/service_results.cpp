@@ -23,7 +23,7 @@ void service::impl::on_result(slot& s, const report& r, const result_report& res
     auto known = registered(s, r.from);
     if (!known) return answer(r, verdict::refused, "the device is not registered");
     const auto b = find_booking(s, result);
-    if (!b) return answer(r, verdict::unavailable, "the database cannot be read now");
+    if (!b) return not_now(r, "the database cannot be read now");
     if (b->again) {
         ++count.reports_duplicate;
         return answer(r, verdict::accepted, "");
@@ -41,7 +41,7 @@ void service::impl::on_result(slot& s, const report& r, const result_report& res
     row.device_id = d.id;
     row.firmware_version = result.version;
     row.status = result.status;
-    row.received_at = now;
+    row.received_at = r.received_at.value_or(now);
     row.code = result.code;
     row.message = result.message;
     row.device_time = result.device_time;

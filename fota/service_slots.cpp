@@ -68,8 +68,14 @@ slot* service::impl::peek(const std::string& device_id) {
     return found == slots.end() ? nullptr : found->second.get();
 }
 
+bool service::impl::ours(const slot& s) const {
+    return !limits.shared || !s.row || s.row->gateway_id == limits.self.id;
+}
+
 bool service::impl::ensure_loaded(slot& s) {
-    if (s.row) return true; // an unknown device is looked up each time: somebody may have registered it
+    if (s.row && ours(s)) return true; // an unknown device is looked up each time: somebody may have registered it
+    if (away) return false;            // known without asking, and asking may take seconds
+    if (limits.shared) return reload(s);
     auto found = store.reader().find_device(s.device_id);
     if (!found) {
         spdlog::error("fota: device {}: cannot be read: {}", s.device_id, found.err().text);
@@ -82,6 +88,7 @@ bool service::impl::ensure_loaded(slot& s) {
 
 /// After a write failed or lost a race: what the database says counts again, except for progress it lags behind on.
 bool service::impl::reload(slot& s) {
+    if (away) return false;
     auto device = store.reader().find_device(s.device_id);
     auto update = store.reader().find_open_update(s.device_id);
     if (!device || !update) {
@@ -108,9 +115,39 @@ bool service::impl::reload(slot& s) {
     return true;
 }
 
+/// Nothing when the device is ours, or nobody's.
+std::optional<storage::hint> service::impl::hint_to_owner(const slot& s, std::string kind,
+                                                          std::optional<storage::update_uuid> update) const {
+    if (ours(s) || !s.row->gateway_id) return std::nullopt;
+    return storage::hint{storage::new_id<storage::hint_uuid>(now),
+                         now,
+                         *s.row->gateway_id,
+                         s.row->id,
+                         std::move(kind),
+                         std::move(update)};
+}
+
+/// Everything we write holds only while the device is whose it was when we decided; and if it is another gateway's,
+/// that one is told.
+void service::impl::say_whose(const slot& s, storage::fota_operation& op) const {
+    std::visit(
+        [&](auto& o) {
+            if constexpr (requires { o.owner; }) {
+                o.owner.emplace(storage::ownership{s.device_id});
+                if (s.row) {
+                    o.owner->gateway_id = s.row->gateway_id;
+                    o.owner->session_epoch = s.row->session_epoch;
+                }
+            }
+            if constexpr (requires { o.tell; })
+                if (!o.tell) o.tell = hint_to_owner(s, "look");
+        },
+        op);
+}
+
 std::shared_ptr<const storage::firmware> service::impl::firmware_of(slot& s) {
     if (!s.open) return nullptr;
-    if (s.open->firmware) return s.open->firmware;
+    if (s.open->firmware || away) return s.open->firmware;
     const auto found = store.reader().find_firmware(s.open->view.row.firmware_id);
     if (!found || !*found) {
         spdlog::error("fota: device {}: the firmware of update {} cannot be read: {}", s.device_id,
@@ -119,6 +156,16 @@ std::shared_ptr<const storage::firmware> service::impl::firmware_of(slot& s) {
     }
     return s.open->firmware = std::make_shared<const storage::firmware>(**found);
 }
+
+/// As it is now: another gateway may have revoked it. Of a database that is away, what was known.
+std::shared_ptr<const storage::firmware> service::impl::fresh_firmware_of(slot& s) {
+    if (!limits.shared || !s.open) return firmware_of(s);
+    const auto known = std::exchange(s.open->firmware, nullptr);
+    if (!firmware_of(s)) s.open->firmware = known;
+    return s.open->firmware;
+}
+
+bool service::impl::file_here(const storage::firmware& f) const { return blocks.has(sha256_of(f)); }
 
 void service::impl::enqueue(slot& s, job j) {
     s.mailbox.push_back(std::move(j));
@@ -152,6 +199,7 @@ void service::impl::run(slot& s) {
 
 void service::impl::write(slot& s, storage::fota_operation op, after_write after) {
     s.busy = true;
+    say_whose(s, op);
     auto kept = std::make_shared<const storage::fota_operation>(op);
     store.submit(std::move(op), [this, &s, kept, after = std::move(after)](storage::fota_outcome outcome) {
         const bool outermost = !s.running;
@@ -166,7 +214,13 @@ void service::impl::write(slot& s, storage::fota_operation op, after_write after
 
 void service::impl::complete(slot& s, const storage::fota_operation& op, const storage::fota_outcome& outcome,
                              const after_write& after) {
+    const bool claim = std::exchange(s.claim_in_hand, false);
+    const bool lost = std::exchange(s.lost_in_hand, false);
     if (outcome && *outcome == storage::applied::duplicate) return after(s, written::duplicate);
+    if (!outcome) {
+        s.claim_due |= claim;
+        s.connection_lost |= lost;
+    }
     if (outcome) {
         s.failures = 0;
         s.retry_at.reset();
@@ -235,8 +289,9 @@ void service::impl::retry_later(slot& s) {
 }
 
 std::optional<timestamp> service::impl::next_wake(const slot& s) const {
+    if (at_rest(s)) return std::nullopt;
     if (s.retry_at) return s.retry_at;
-    if (!s.open) return std::nullopt;
+    if (!s.open || !ours(s)) return std::nullopt;
     const auto& u = s.open->view.row;
     if (u.state != update_state::pending && u.state != update_state::scheduled) return u.step_deadline;
     auto wake = u.deadline;
@@ -258,7 +313,9 @@ void service::impl::rearm(slot& s) {
 }
 
 void service::impl::drop_if_idle(slot& s) {
-    if (s.busy || !s.mailbox.empty() || !s.connections.empty() || s.open || s.retry_at) return;
+    if (s.busy || !s.mailbox.empty() || !s.connections.empty() || (s.open && ours(s)) || s.retry_at || at_rest(s))
+        return;
+    if (s.open) by_update.erase(s.open->view.row.id);
     if (s.wake) timers.erase({*s.wake, &s});
     slots.erase(std::string(s.device_id)); // a copy: the key must outlive the slot it names
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "storage/records.hpp"
+
 namespace fb::fota {
 
 struct settings {
@@ -12,6 +14,9 @@ struct settings {
     bool auto_register_without_certificate = false; // for user-name or client-id identities ("for trying things")
     std::string public_url; // "https://gateway:8443": what download URLs begin with; no trailing '/'
     std::string url_key;    // 32 secret bytes: the HMAC key of download URLs
+
+    storage::gateway self; // this gateway's row
+    bool shared = false;   // other gateways use the same database: a device is whose row says so (docs/scaling.md)
 
     std::chrono::seconds offer_timeout{600}; // offered, before it is offered again
     int offers_max = 4;                      // the first and 3 more, then failed `no_response`

@@ -33,4 +33,21 @@ std::string excluded_sql(std::string_view columns, std::string_view but_first, s
     return out;
 }
 
+std::string device_update_sql() {
+    static constexpr std::string_view kept[] = {"id",   "first_seen",       "device_id",
+                                                "tags", "name_by_operator", "type_by_operator"};
+    std::string out;
+    for (const auto column : split_columns(device_columns)) {
+        if (std::ranges::find(kept, column) != std::end(kept)) continue;
+        if (!out.empty()) out += ", ";
+        const std::string name(column);
+        if (column == "name" || column == "type")
+            out += name + " = CASE WHEN devices." + name + "_by_operator THEN devices." + name + " ELSE excluded." +
+                   name + " END";
+        else
+            out += name + " = excluded." + name;
+    }
+    return out;
+}
+
 } // namespace fb::storage

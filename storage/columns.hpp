@@ -14,13 +14,13 @@ namespace fb::storage {
 
 inline constexpr std::string_view device_columns =
     "id, device_id, type, name, firmware_version, last_seen, ip, hw_rev, tags, attributes, online, name_by_operator, "
-    "type_by_operator, cert_fingerprint, first_seen, updates_blocked_until, fail_streak";
+    "type_by_operator, cert_fingerprint, first_seen, updates_blocked_until, fail_streak, gateway_id, session_epoch";
 template <class Row>
 requires std::is_same_v<std::remove_const_t<Row>, device>
 auto fields(Row& r) {
     return std::tie(r.id, r.device_id, r.type, r.name, r.firmware_version, r.last_seen, r.ip, r.hw_rev, r.tags,
                     r.attributes, r.online, r.name_by_operator, r.type_by_operator, r.cert_fingerprint, r.first_seen,
-                    r.updates_blocked_until, r.fail_streak);
+                    r.updates_blocked_until, r.fail_streak, r.gateway_id, r.session_epoch);
 }
 
 inline constexpr std::string_view firmware_columns =
@@ -64,6 +64,16 @@ requires std::is_same_v<std::remove_const_t<Row>, update_event>
 auto fields(Row& r) {
     return std::tie(r.id, r.update_id, r.at, r.from_state, r.to_state, r.attempt, r.cause, r.detail);
 }
+
+inline constexpr std::string_view gateway_columns = "id, name, peer_url, version";
+template <class Row>
+requires std::is_same_v<std::remove_const_t<Row>, gateway>
+auto fields(Row& r) { return std::tie(r.id, r.name, r.peer_url, r.version); }
+
+inline constexpr std::string_view hint_columns = "id, created_at, gateway_id, device_id, kind, update_id";
+template <class Row>
+requires std::is_same_v<std::remove_const_t<Row>, hint>
+auto fields(Row& r) { return std::tie(r.id, r.created_at, r.gateway_id, r.device_id, r.kind, r.update_id); }
 
 inline constexpr std::string_view token_columns =
     "id, name, role, hash, created_at, expires_at, revoked_at, last_used_at";
@@ -119,5 +129,8 @@ std::vector<std::string_view> split_columns(std::string_view columns);
 std::string qualified(std::string_view table, std::string_view columns);
 /// "a, b" as "a = excluded.a, b = excluded.b", without the columns named in `but`.
 std::string excluded_sql(std::string_view columns, std::string_view but_first, std::string_view but_second);
+/// What a report changes of a device that is known, for ON CONFLICT (device_id) DO UPDATE SET: not what an operator
+/// has set.
+std::string device_update_sql();
 
 } // namespace fb::storage

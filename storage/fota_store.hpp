@@ -26,13 +26,24 @@ struct update_change {
     std::int64_t expected_version = 0;
 };
 
+/// Whose a device was when the caller read its row. An operation that finds it to be somebody else's by now is a
+/// conflict: another gateway has taken it since, and knows better.
+struct ownership {
+    std::string device_id; // the text id; no such row: nobody's
+    std::optional<gateway_uuid> gateway_id;
+    std::int64_t session_epoch = 0;
+};
+
 /// Everything one device report (or connection event, or time-out) changes, in one go. With a `result` whose
 /// event_key exists already nothing at all is changed and the outcome is `duplicate`.
 struct record_report {
-    std::optional<device> device_row; // inserted, or all columns but id, first_seen replaced, by device_id
+    std::optional<device> device_row; // inserted, or replaced by device_id, but for id, first_seen and what is an
+                                      // operator's: tags, and name and type that he set
     std::optional<update_change> change;
     std::optional<update_result> result;
     std::vector<update_event> events;
+    std::optional<ownership> owner{}; // must still hold
+    std::optional<hint> tell{};       // stored with it
 };
 
 /// A new update, in state pending, scheduled or skipped. `superseded` are changed first, in the same transaction.
@@ -41,6 +52,7 @@ struct create_update {
     update row;
     std::vector<update_change> superseded;
     std::vector<update_event> events;
+    std::optional<hint> tell{};
 };
 
 /// conflict: (device_type, version) exists.
@@ -60,6 +72,7 @@ struct patch_device {
     std::optional<std::string> name;
     std::optional<std::string> type;
     std::optional<std::string> tags; // JSON array
+    std::optional<hint> tell{};
 };
 
 /// The device and all rows about it, its history included. not_found: no such device. conflict: it has an open update,
@@ -82,8 +95,11 @@ struct prune_history {
     std::vector<event_uuid> events;
 };
 
-/// At start: nobody is connected yet.
-struct set_all_offline {};
+/// At a gateway's start: its row, and none of its devices is connected yet.
+struct gateway_started {
+    gateway row;
+    bool alone = false; // no other gateway has this database: all devices are this one's
+};
 
 /// conflict: the name is taken by a token that is not revoked.
 struct save_token {
@@ -107,7 +123,7 @@ struct prune_idempotency {
 };
 
 using fota_operation = std::variant<record_report, create_update, save_firmware, set_firmware_state, patch_device,
-                                    set_all_offline, save_token, revoke_token, touch_token, save_idempotency,
+                                    gateway_started, save_token, revoke_token, touch_token, save_idempotency,
                                     prune_idempotency, delete_device, delete_firmware, prune_history>;
 
 enum class applied {
@@ -158,8 +174,8 @@ class fota_reader {
     virtual result<std::optional<update_view>> find_open_update(const std::string& device_id) = 0;
     /// The newest update of a device, open or ended, that has a state.
     virtual result<std::optional<update_view>> find_latest_update(const std::string& device_id) = 0;
-    /// All open updates, for the start: in the order of their ids.
-    virtual result<std::vector<update_view>> open_updates() = 0;
+    /// All open updates, or those of one gateway's devices, for the start: in the order of their ids.
+    virtual result<std::vector<update_view>> open_updates(const std::optional<gateway_uuid>& of = {}) = 0;
 
     virtual result<page<device>> list_devices(const list_query& q) = 0;             // by device_id
     virtual result<page<firmware>> list_firmwares(const list_query& q) = 0;         // newest first; no seed-only rows

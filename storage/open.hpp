@@ -23,8 +23,6 @@ struct opened_session_store {
     std::optional<std::filesystem::path> put_aside;
 };
 result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file, checked first = checked::all);
-/// Of a file that turns out to be corrupt later, closed. Returns the new name.
-result<std::filesystem::path> put_session_store_aside(const std::filesystem::path& file);
 
 std::unique_ptr<fota_store> make_memory_fota_store();
 std::unique_ptr<session_store> make_memory_session_store();

@@ -30,6 +30,16 @@ struct device {
     std::optional<timestamp> first_seen;
     std::optional<timestamp> updates_blocked_until; // the penalty box
     int fail_streak = 0;
+    std::optional<gateway_uuid> gateway_id; // -> gateways.id: who speaks with it, or was the last to
+    std::int64_t session_epoch = 0;         // raised with every CONNECT and take-over: names one possession of it
+};
+
+/// Table gateways: a row for each that ever used this database. Times are the database's.
+struct gateway {
+    gateway_uuid id;                     // for good, from the data directory
+    std::string name;                    // for people
+    std::optional<std::string> peer_url; // "https://gw1.example:8443": where others fetch firmware files from it
+    std::optional<std::string> version;
 };
 
 enum class firmware_state { draft, approved, revoked };
@@ -134,6 +144,17 @@ struct update_event {
     int attempt = 1;
     std::string cause;                 // "report", "timeout", "operator", "connection_lost", ...
     std::optional<std::string> detail; // for people
+};
+
+/// Table outbox: a word for one gateway, about a device it has. What it holds in memory is no longer what is stored,
+/// and it is to look again; twice does no harm.
+struct hint {
+    hint_uuid id;
+    timestamp created_at{};
+    gateway_uuid gateway_id; // who is to look
+    device_uuid device_id;
+    std::string kind; // "look", or "cancel": the device is to be told that `update_id` is canceled
+    std::optional<update_uuid> update_id;
 };
 
 /// Table api_tokens. Only the hash of a token is ever stored.

@@ -147,8 +147,10 @@ class sql_fota_reader final : public fota_reader {
                                     " AND u.state IS NOT NULL ORDER BY u.id DESC LIMIT 1",
                                 device_id);
     }
-    result<std::vector<update_view>> open_updates() override {
-        return all<update_view>(sql::update_select + " WHERE " + sql::update_is_open + " ORDER BY u.id");
+    result<std::vector<update_view>> open_updates(const std::optional<gateway_uuid>& of) override {
+        const std::string open = sql::update_select + " WHERE " + sql::update_is_open;
+        if (!of) return all<update_view>(open + " ORDER BY u.id");
+        return all<update_view>(open + " AND d.gateway_id = ? ORDER BY u.id", *of);
     }
 
     result<page<device>> list_devices(const list_query& q) override {

@@ -32,6 +32,8 @@ using update_uuid = uuid<struct update_tag>;
 using result_uuid = uuid<struct result_tag>;
 using event_uuid = uuid<struct event_tag>;
 using token_uuid = uuid<struct token_tag>;
+using gateway_uuid = uuid<struct gateway_tag>;
+using hint_uuid = uuid<struct hint_tag>;
 
 /// Version 7 of the given time; strictly increasing within the process. Any thread.
 std::array<std::uint8_t, 16> make_uuid_v7(timestamp now);

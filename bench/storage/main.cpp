@@ -89,7 +89,8 @@ class fleet {
         r.received_at = now;
         r.event_key = to_string(r.id);
         update_event e{new_id<event_uuid>(now), u.id, now, u.state, *u.state, 1, "report", {}};
-        return record_report{devices_[i], update_change{wanted, u.state_version++}, r, {e}};
+        return record_report{
+            devices_[i], update_change{wanted, u.state_version++}, r, {e}, ownership{devices_[i].device_id}};
     }
 
   private:

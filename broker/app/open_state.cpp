@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <stdexcept>
 
+#include "storage/aside.hpp"
 #include "storage/open.hpp"
 
 namespace fb::app {
@@ -16,7 +17,7 @@ void tell_put_aside(const data_directory& data, const std::filesystem::path& asi
 } // namespace
 
 void put_state_aside(const data_directory& data) {
-    const auto aside = storage::put_session_store_aside(data.state_db());
+    const auto aside = storage::put_database_aside(data.state_db());
     if (!aside) throw std::runtime_error(aside.err().text);
     tell_put_aside(data, *aside);
 }

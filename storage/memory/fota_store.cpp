@@ -82,10 +82,13 @@ class memory_fota_reader final : public fota_reader {
     result<std::optional<update_view>> find_latest_update(const std::string& device_id) override {
         return newest_update(device_id, [](const update&) { return true; });
     }
-    result<std::vector<update_view>> open_updates() override {
+    result<std::vector<update_view>> open_updates(const std::optional<gateway_uuid>& of) override {
         return collect<update_view>(
             rows().updates, [&](const update& u) { return rows().view_of(u); },
-            [](const update_view& v) { return v.row.state && is_open(*v.row.state); });
+            [&](const update_view& v) {
+                return v.row.state && is_open(*v.row.state) &&
+                       (!of || rows().find_device(v.row.device_id)->gateway_id == of);
+            });
     }
 
     result<page<device>> list_devices(const list_query& q) override {

@@ -27,7 +27,7 @@ class transaction {
     fota_outcome run(const save_firmware& op);
     fota_outcome run(const set_firmware_state& op);
     fota_outcome run(const patch_device& op);
-    fota_outcome run(const set_all_offline& op);
+    fota_outcome run(const gateway_started& op);
     fota_outcome run(const save_token& op);
     fota_outcome run(const revoke_token& op);
     fota_outcome run(const touch_token& op);
@@ -72,6 +72,8 @@ class transaction {
     status change_update(const update_change& change);
     status insert_result(const update_result& row);
     status insert_events(const std::vector<update_event>& events);
+    bool holds(const std::optional<ownership>& owner) const;
+    status tell(const std::optional<hint>& row);
 
     tables& t_;
     std::vector<std::function<void()>> undo_;
@@ -79,8 +81,14 @@ class transaction {
 
 result<device_uuid> transaction::upsert_device(device row) {
     if (const auto old = t_.devices.find(row.device_id); old != t_.devices.end()) {
-        row.id = old->second.id;
-        row.first_seen = old->second.first_seen;
+        const device& known = old->second;
+        row.id = known.id;
+        row.first_seen = known.first_seen;
+        row.tags = known.tags;
+        row.name_by_operator = known.name_by_operator;
+        row.type_by_operator = known.type_by_operator;
+        if (known.name_by_operator) row.name = known.name;
+        if (known.type_by_operator) row.type = known.type;
     } else if (t_.find_device(row.id) != nullptr) {
         return conflict("devices: another device has the id");
     }
@@ -128,6 +136,20 @@ status transaction::insert_events(const std::vector<update_event>& events) {
     return done{};
 }
 
+bool transaction::holds(const std::optional<ownership>& owner) const {
+    if (!owner) return true;
+    const auto found = t_.devices.find(owner->device_id);
+    return found == t_.devices.end() ||
+           (found->second.gateway_id == owner->gateway_id && found->second.session_epoch == owner->session_epoch);
+}
+
+status transaction::tell(const std::optional<hint>& row) {
+    if (!row) return done{};
+    if (!t_.gateways.contains(row->gateway_id)) return invalid("outbox: no such gateway");
+    set(t_.outbox, row->id, *row);
+    return done{};
+}
+
 fota_outcome outcome_of(status s) {
     if (!s) return s.err();
     return applied::done;
@@ -136,6 +158,7 @@ fota_outcome outcome_of(status s) {
 fota_outcome transaction::run(const record_report& op) {
     if (op.result && op.result->event_key.empty()) return invalid("update_results: a result needs an event_key");
     if (op.result && t_.event_keys.contains(op.result->event_key)) return applied::duplicate;
+    if (!holds(op.owner)) return conflict("devices: another gateway has the device");
     std::optional<device_uuid> stored;
     if (op.device_row) {
         const auto upserted = upsert_device(*op.device_row);
@@ -150,6 +173,7 @@ fota_outcome transaction::run(const record_report& op) {
         if (stored && row.device_id == op.device_row->id) row.device_id = *stored;
         if (auto inserted = insert_result(row); !inserted) return inserted.err();
     }
+    if (auto told = tell(op.tell); !told) return told.err();
     return outcome_of(insert_events(op.events));
 }
 
@@ -161,6 +185,7 @@ fota_outcome transaction::run(const create_update& op) {
     if (t_.find_device(op.row.device_id) == nullptr) return invalid("updates: no such device");
     if (!t_.firmwares.contains(op.row.firmware_id)) return invalid("updates: no such firmware");
     if (auto put = put_update(op.row); !put) return put.err();
+    if (auto told = tell(op.tell); !told) return told.err();
     return outcome_of(insert_events(op.events));
 }
 
@@ -192,11 +217,18 @@ fota_outcome transaction::run(const patch_device& op) {
     row.name_by_operator = row.name_by_operator || op.name;
     row.type_by_operator = row.type_by_operator || op.type;
     set(t_.devices, row.device_id, row);
-    return applied::done;
+    return outcome_of(tell(op.tell));
 }
 
-fota_outcome transaction::run(const set_all_offline&) {
-    for (auto& [id, row] : t_.devices) row.online = false;
+fota_outcome transaction::run(const gateway_started& op) {
+    set(t_.gateways, op.row.id, op.row);
+    for (auto& [id, row] : t_.devices) {
+        const bool ours = row.gateway_id == op.row.id;
+        if (!ours && !op.alone) continue;
+        row.online = false;
+        if (!ours) ++row.session_epoch;
+        row.gateway_id = op.row.id;
+    }
     return applied::done;
 }
 

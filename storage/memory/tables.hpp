@@ -19,6 +19,8 @@ struct tables {
     std::map<result_uuid, update_result> results;
     std::map<std::string, result_uuid> event_keys;
     std::map<event_uuid, update_event> events;
+    std::map<gateway_uuid, gateway> gateways;
+    std::map<hint_uuid, hint> outbox;
     std::map<token_uuid, api_token> tokens;
     std::map<std::string, idempotency_record> idempotency;
 

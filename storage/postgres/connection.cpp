@@ -225,6 +225,23 @@ std::optional<failure> connection::script(const std::string& text, std::chrono::
     return failed;
 }
 
+bool connection::wait_notified(std::chrono::milliseconds patience) {
+    deadline_ = clock::now() + patience;
+    late_ = false;
+    const auto told = [this] {
+        bool any = false;
+        while (PGnotify* n = PQnotifies(handle_)) {
+            any = true;
+            PQfreemem(n);
+        }
+        return any;
+    };
+    while (!told() && wait(POLLIN)) {
+        if (PQconsumeInput(handle_) != 1) return false;
+    }
+    return PQstatus(handle_) == CONNECTION_OK;
+}
+
 void connection::rollback() {
     if (PQstatus(handle_) == CONNECTION_OK && PQtransactionStatus(handle_) != PQTRANS_IDLE)
         run(command{"ROLLBACK", {}, false});

@@ -74,6 +74,8 @@ class connection {
     answers run(command c) { return run({&c, 1}); }
     /// Several statements in one text, without parameters: for migrations.
     std::optional<failure> script(const std::string& text, std::chrono::milliseconds patience);
+    /// Waits for a notification of a channel that is listened to, and forgets it. False: the connection is lost.
+    bool wait_notified(std::chrono::milliseconds patience);
     /// Gives up the open transaction, if there is one and the connection is well.
     void rollback();
 

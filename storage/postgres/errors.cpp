@@ -71,6 +71,14 @@ std::string in_one_line(std::string_view message) {
     return out;
 }
 
+/// libpq's own words for a server that is not the one it should be; waiting does not cure that.
+bool concerns_trust(std::string_view message) {
+    for (const char* words : {"certificate verify failed", "does not match host name", "does not support SSL",
+                              "root certificate file", "could not read certificate file", "could not load private key"})
+        if (message.find(words) != message.npos) return true;
+    return false;
+}
+
 } // namespace
 
 error error_of(std::string_view sqlstate, std::string_view message, const std::string& where) {
@@ -82,6 +90,10 @@ error error_of(std::string_view sqlstate, std::string_view message, const std::s
 
 error connect_error_of(std::string_view message, const std::string& where) {
     const std::size_t at = place_of_sqlstate(message);
+    if (at == message.npos && concerns_trust(message)) {
+        return {error_kind::invalid, where + ": " + in_one_line(message) +
+                                         " (check sslmode and sslrootcert in the URL, and the server's certificate)"};
+    }
     if (at == message.npos) return {error_kind::unavailable, where + ": " + in_one_line(message)};
     std::string without_state(message);
     without_state.erase(at, 7);

@@ -2,10 +2,12 @@
 // when something goes wrong in between is the larger part of this file.
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/postgres/errors.hpp"
 #include "storage/postgres/fota_writes.hpp"
+#include "storage/postgres/gateway_store.hpp"
 #include "storage/postgres/link.hpp"
 #include "storage/postgres/migrate.hpp"
 #include "storage/postgres/query.hpp"
@@ -30,6 +32,20 @@ error of_the_database(error why) {
 }
 
 command plain(std::string sql) { return {std::move(sql), {}, false}; }
+
+bool tells_somebody(std::span<const fota_operation> operations) {
+    return std::ranges::any_of(operations, [](const fota_operation& operation) {
+        return std::visit(
+            [](const auto& op) {
+                if constexpr (requires { op.tell; }) return op.tell.has_value();
+                return false;
+            },
+            operation);
+    });
+}
+
+/// Wakes the gateways that the batch has words for, once; they would find them a second later anyway.
+command call() { return {std::string("SELECT pg_notify(") + channel_sql + ", '')", {}}; }
 
 using outcomes_known = std::vector<std::optional<fota_outcome>>;
 
@@ -122,6 +138,7 @@ postgres_fota_store::ended postgres_fota_store::together(std::span<const fota_op
     const std::vector<work> works = plan(operations, outcomes);
     std::vector<command> commands{plain("BEGIN")};
     for (const work& w : works) commands.push_back(w.sql);
+    if (tells_somebody(operations)) commands.push_back(call());
     commands.push_back(mark());
     const answers ran = (*db)->run(commands);
     if (ran.failed) return after(**db, *ran.failed);
@@ -152,9 +169,11 @@ postgres_fota_store::ended postgres_fota_store::one_by_one(std::span<const fota_
         const auto undone = (*db)->run(plain("ROLLBACK TO operation"));
         if (undone.failed) return after(**db, *undone.failed);
     }
-    const answers marked = (*db)->run(mark());
+    std::vector<command> last{mark()};
+    if (tells_somebody(operations)) last.insert(last.begin(), call());
+    const answers marked = (*db)->run(last);
     if (marked.failed) return after(**db, *marked.failed);
-    return commit(**db, std::string(marked.of.at(0).at(0, 0).value_or("")));
+    return commit(**db, std::string(marked.of.back().at(0, 0).value_or("")));
 }
 
 /// Of a failure before COMMIT was sent: nothing was applied, whatever it was.

@@ -87,6 +87,17 @@ std::string insert_sql(const std::string& table, std::string_view columns, const
                      "conflict");
 }
 
+std::string hints_cte(int& last) {
+    const hint h;
+    return rows_cte("t", std::string(hint_columns), types_of({}, fields(h)), last);
+}
+
+row_set hint_rows(const std::optional<hint>& row) {
+    row_set out(split_columns(hint_columns).size());
+    if (row) out.add(fields(*row));
+    return out;
+}
+
 template <class... Members>
 std::vector<parameter> parameters_of(const std::tuple<Members&...>& members) {
     return std::apply([](const auto&... member) { return std::vector<parameter>{to_parameter(member)...}; }, members);
@@ -119,17 +130,32 @@ command command_for(const set_firmware_state& op) {
 }
 
 command command_for(const patch_device& op) {
+    int last = 4;
     static const std::string sql =
-        one_write("UPDATE devices SET name = coalesce($1::text, name), type = coalesce($2::text, type), "
-                  "tags = coalesce($3::text, tags), name_by_operator = name_by_operator OR $1::text IS NOT NULL, "
-                  "type_by_operator = type_by_operator OR $2::text IS NOT NULL WHERE device_id = $4::text",
-                  "not_found");
-    return {sql, {to_parameter(op.name), to_parameter(op.type), to_parameter(op.tags), op.device_id}};
+        "WITH " + hints_cte(last) +
+        ", w AS (UPDATE devices SET name = coalesce($1::text, name), type = coalesce($2::text, type), "
+        "tags = coalesce($3::text, tags), name_by_operator = name_by_operator OR $1::text IS NOT NULL, "
+        "type_by_operator = type_by_operator OR $2::text IS NOT NULL WHERE device_id = $4::text RETURNING 1), "
+        "told AS (INSERT INTO outbox (" +
+        std::string(hint_columns) + ") SELECT " + qualified("t", hint_columns) +
+        " FROM t, w) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE 'not_found' END";
+    command out{sql, {to_parameter(op.name), to_parameter(op.type), to_parameter(op.tags), op.device_id}};
+    hint_rows(op.tell).move_to(out.values);
+    return out;
 }
 
-command command_for(const set_all_offline&) {
-    static const std::string sql = one_write("UPDATE devices SET online = false WHERE online", "done");
-    return {sql, {}};
+command command_for(const gateway_started& op) {
+    static const std::string sql =
+        "WITH g AS (INSERT INTO gateways (id, name, peer_url, version, started_at, seen_at) "
+        "VALUES ($1::uuid, $2::text, $3::text, $4::text, now(), now()) ON CONFLICT (id) DO UPDATE SET "
+        "name = excluded.name, peer_url = excluded.peer_url, version = excluded.version, "
+        "started_at = excluded.started_at, seen_at = excluded.seen_at RETURNING id), "
+        "d AS (UPDATE devices SET online = false, gateway_id = $1::uuid, session_epoch = session_epoch + "
+        "(gateway_id IS DISTINCT FROM $1::uuid)::integer WHERE gateway_id = $1::uuid AND online OR "
+        "$5::boolean AND gateway_id IS DISTINCT FROM $1::uuid) SELECT 0, 'done' FROM g";
+    return {sql,
+            {to_parameter(op.row.id), op.row.name, to_parameter(op.row.peer_url), to_parameter(op.row.version),
+             to_parameter(op.alone)}};
 }
 
 command command_for(const revoke_token& op) {
@@ -220,6 +246,7 @@ std::string create_sql() {
     std::string out = "WITH " + rows_cte("n", created_columns, types_of({}, fields(row)), last);
     out += ", " + rows_cte("c", superseded_columns, types_of({"bigint", "uuid"}, changing_fields(row)), last);
     out += ", " + rows_cte("e", std::string(event_columns), types_of({}, fields(event)), last);
+    out += ", " + hints_cte(last);
     return out +
            ", held AS MATERIALIZED (SELECT w.id FROM (SELECT c.* FROM c ORDER BY c.id) w CROSS JOIN LATERAL "
            "(SELECT FROM updates u WHERE u.id = w.id AND u.state_version = w.expected_version AND u.state IS NOT NULL "
@@ -238,7 +265,9 @@ std::string create_sql() {
            " FROM n JOIN fit ON fit.id = n.id WHERE (SELECT count(*) FROM chg) >= 0)"
            ", ev AS (INSERT INTO update_events (" +
            std::string(event_columns) + ") SELECT " + qualified("e", event_columns) +
-           " FROM e, fit) SELECT 0, CASE WHEN EXISTS (SELECT FROM fit) THEN 'done' ELSE 'conflict' END";
+           " FROM e, fit), told AS (INSERT INTO outbox (" + std::string(hint_columns) + ") SELECT " +
+           qualified("t", hint_columns) +
+           " FROM t, fit) SELECT 0, CASE WHEN EXISTS (SELECT FROM fit) THEN 'done' ELSE 'conflict' END";
 }
 
 command command_for(const create_update& op) {
@@ -255,6 +284,7 @@ command command_for(const create_update& op) {
     for (const update_event& event : op.events) events.add(fields(event));
     command out{sql, {}};
     for (row_set* set : {&created, &superseded, &events}) set->move_to(out.values);
+    hint_rows(op.tell).move_to(out.values);
     return out;
 }
 
@@ -262,7 +292,7 @@ command command_for(const create_update& op) {
 
 struct explain {
     const char* operator()(const record_report&) const {
-        return "updates: not at that state_version, or the device has another open update";
+        return "not at that state_version or session_epoch, or the device has another open update";
     }
     const char* operator()(const create_update&) const {
         return "updates: the id exists, the device has an open update, or one to supersede has changed";

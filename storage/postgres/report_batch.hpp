@@ -24,7 +24,7 @@ class report_batch {
     struct round {
         round();
         std::vector<std::size_t> places;
-        row_set devices, changes, results, events;
+        row_set devices, changes, results, events, owners, hints;
     };
     round& round_for(const record_report& report);
 

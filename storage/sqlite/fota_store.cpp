@@ -4,6 +4,7 @@
 #include "storage/open.hpp"
 #include "storage/sqlite/fota_reader.hpp"
 #include "storage/sqlite/fota_writes.hpp"
+#include "storage/sqlite/integrity.hpp"
 #include "storage/sqlite/migrate.hpp"
 #include "storage/sqlite/query.hpp"
 
@@ -65,6 +66,15 @@ class sqlite_fota_store final : public fota_store {
     std::unique_ptr<connection> db_;
 };
 
+// Years of results would make the start slow; `fotabroker db check` looks at all of it.
+constexpr std::uintmax_t checked_at_open_max = 64 << 20;
+
+status check_if_small(connection& db) {
+    std::error_code ec;
+    const auto size = std::filesystem::file_size(db.file(), ec);
+    return !ec && size <= checked_at_open_max ? quick_check(db, "1") : status(done{});
+}
+
 /// New ids must sort after those in the file, even if the clock was set back since.
 status raise_floor_from(connection& db) {
     for (const char* sql :
@@ -87,6 +97,7 @@ result<std::unique_ptr<fota_store>> open_sqlite_fota_store(const std::filesystem
     auto db = sqlite::connection::open(file, {});
     if (!db) return db.err();
     if (auto configured = (*db)->configure_writer(); !configured) return configured.err();
+    if (auto sound = sqlite::check_if_small(**db); !sound) return sound.err();
     if (auto migrated = sqlite::migrate(**db, sqlite::fota_migrations()); !migrated) return migrated.err();
     if (auto raised = sqlite::raise_floor_from(**db); !raised) return raised.err();
     return std::unique_ptr<fota_store>(std::make_unique<sqlite::sqlite_fota_store>(std::move(*db)));

@@ -20,7 +20,7 @@ status insert(connection& db, const std::string& sql, const Row& row) {
 /// The id under which the device is stored: that of an older row, when there is one.
 result<device_uuid> upsert_device(connection& db, const device& row) {
     static const std::string sql = insert_sql("devices", device_columns) + " ON CONFLICT (device_id) DO UPDATE SET " +
-                                   excluded_sql(device_columns, "id", "first_seen") + " RETURNING id";
+                                   device_update_sql() + " RETURNING id";
     query q(db, sql);
     device_uuid stored = row.id;
     if (bind_fields(q, fields(row)).next()) q >> stored;
@@ -59,6 +59,20 @@ status change_update(connection& db, const update_change& change) {
     return done{};
 }
 
+status still_owned(connection& db, const std::optional<ownership>& owner) {
+    if (!owner) return done{};
+    query q(db, "SELECT 1 FROM devices WHERE device_id = ? AND NOT (gateway_id IS ? AND session_epoch = ?)");
+    const bool taken = q.with(owner->device_id, owner->gateway_id, owner->session_epoch).next();
+    if (auto ended = q.ended(); !ended) return ended;
+    if (taken) return error{error_kind::conflict, "devices: another gateway has " + owner->device_id};
+    return done{};
+}
+
+status insert_hint(connection& db, const std::optional<hint>& row) {
+    static const std::string sql = insert_sql("outbox", hint_columns);
+    return row ? insert(db, sql, *row) : status(done{});
+}
+
 /// `sql` must change a row, or there is none that it could be about.
 template <class... Values>
 fota_outcome must_change(connection& db, const char* what, std::string_view sql, const Values&... values) {
@@ -82,6 +96,7 @@ fota_outcome run(connection& db, const record_report& op) {
         if (known.with(op.result->event_key).next()) return applied::duplicate;
         if (auto ended = known.ended(); !ended) return ended.err();
     }
+    if (auto owned = still_owned(db, op.owner); !owned) return owned.err();
     std::optional<device_uuid> stored;
     if (op.device_row) {
         auto upserted = upsert_device(db, *op.device_row);
@@ -97,6 +112,7 @@ fota_outcome run(connection& db, const record_report& op) {
         if (stored && row.device_id == op.device_row->id) row.device_id = *stored;
         if (auto inserted = insert(db, sql, row); !inserted) return inserted.err();
     }
+    if (auto told = insert_hint(db, op.tell); !told) return told.err();
     return outcome_of(insert_events(db, op.events));
 }
 
@@ -105,6 +121,7 @@ fota_outcome run(connection& db, const create_update& op) {
         if (auto changed = change_update(db, change); !changed) return changed.err();
     }
     if (auto inserted = insert_update(db, op.row); !inserted) return inserted.err();
+    if (auto told = insert_hint(db, op.tell); !told) return told.err();
     return outcome_of(insert_events(db, op.events));
 }
 
@@ -119,6 +136,7 @@ fota_outcome run(connection& db, const set_firmware_state& op) {
 }
 
 fota_outcome run(connection& db, const patch_device& op) {
+    if (auto told = insert_hint(db, op.tell); !told) return told.err();
     return must_change(db, "devices: no such device",
                        "UPDATE devices SET name = coalesce(?1, name), type = coalesce(?2, type), "
                        "tags = coalesce(?3, tags), name_by_operator = name_by_operator OR ?1 IS NOT NULL, "
@@ -126,8 +144,17 @@ fota_outcome run(connection& db, const patch_device& op) {
                        op.name, op.type, op.tags, op.device_id);
 }
 
-fota_outcome run(connection& db, const set_all_offline&) {
-    return outcome_of(query(db, "UPDATE devices SET online = 0 WHERE online <> 0").run());
+fota_outcome run(connection& db, const gateway_started& op) {
+    query joined(db, "INSERT INTO gateways (id, name, peer_url, version, started_at, seen_at) VALUES "
+                     "(?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ'), strftime('%Y-%m-%dT%H:%M:%fZ')) "
+                     "ON CONFLICT (id) DO UPDATE SET name = ?2, peer_url = ?3, version = ?4, "
+                     "started_at = excluded.started_at, seen_at = excluded.seen_at");
+    if (auto ran = joined.with(op.row.id, op.row.name, op.row.peer_url, op.row.version).run(); !ran) return ran.err();
+    query offline(db, op.alone
+                          ? "UPDATE devices SET online = 0, session_epoch = session_epoch + (gateway_id IS NOT ?1), "
+                            "gateway_id = ?1 WHERE online <> 0 OR gateway_id IS NOT ?1"
+                          : "UPDATE devices SET online = 0 WHERE online <> 0 AND gateway_id = ?1");
+    return outcome_of(offline.with(op.row.id).run());
 }
 
 fota_outcome run(connection& db, const save_token& op) {

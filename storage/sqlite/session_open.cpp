@@ -1,10 +1,8 @@
 // How state.db is opened: alone, checked, migrated; and put aside when it is damaged, for a broker must start.
-#include <system_error>
-
 #include "storage/aside.hpp"
 #include "storage/open.hpp"
+#include "storage/sqlite/integrity.hpp"
 #include "storage/sqlite/migrate.hpp"
-#include "storage/sqlite/query.hpp"
 #include "storage/sqlite/session_store.hpp"
 
 namespace fb::storage {
@@ -37,27 +35,11 @@ result<std::unique_ptr<connection>> open_checked(const std::filesystem::path& fi
 
 } // namespace
 
-/// Renames the file with its log.
-result<std::filesystem::path> put_session_store_aside(const std::filesystem::path& file) {
-    const auto aside = aside_name(file);
-    std::error_code ec;
-    std::filesystem::rename(file, aside, ec);
-    if (ec)
-        return error{error_kind::unavailable, "cannot put the damaged " + file.string() + " aside: " + ec.message()};
-    for (const char* suffix : {"-wal", "-shm"}) {
-        std::filesystem::rename(file.string() + suffix, aside.string() + suffix, ec);
-        if (ec && ec != std::errc::no_such_file_or_directory) {
-            return error{error_kind::unavailable, "cannot put " + file.string() + suffix + " aside: " + ec.message()};
-        }
-    }
-    return aside;
-}
-
 result<opened_session_store> open_sqlite_session_store(const std::filesystem::path& file, checked first) {
     opened_session_store out;
     auto db = open_checked(file, first);
     if (!db && db.err().kind == error_kind::corrupt) {
-        auto aside = put_session_store_aside(file);
+        auto aside = put_database_aside(file);
         if (!aside) return aside.err();
         out.put_aside = *aside;
         db = open_checked(file, first);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "storage/sqlite/integrity.hpp"
 #include "storage/sqlite/online_copy.hpp"
 #include "storage/sqlite/query.hpp"
 #include "storage/sqlite/session_store.hpp"
@@ -391,15 +392,6 @@ result<session_counters> sqlite_session_store::load(const session_loader& loader
 }
 
 } // namespace
-
-status quick_check(connection& db, const std::string& what) {
-    query q(db, "PRAGMA quick_check(" + what + ")");
-    std::string verdict;
-    if (q.next()) q >> verdict;
-    if (auto ended = q.ended(); !ended) return ended;
-    if (verdict != "ok") return error{error_kind::corrupt, db.file().string() + ": " + verdict};
-    return done{};
-}
 
 std::unique_ptr<checkpointed_store> make_session_store(std::unique_ptr<connection> db) {
     return std::make_unique<sqlite_session_store>(std::move(db));

@@ -426,7 +426,7 @@ TEST_CASE_TEMPLATE("at start every device is set offline", Engine, FB_STORAGE_EN
         d.online = true;
         REQUIRE(w.apply(record_report{d, {}, {}, {}}) == "done");
     }
-    REQUIRE(w.apply(set_all_offline{}) == "done");
+    REQUIRE(w.apply(gateway_started{gateway{}, true}) == "done");
     CHECK_FALSE((*w.reader->find_device("a"))->online);
     CHECK_FALSE((*w.reader->find_device("b"))->online);
 }

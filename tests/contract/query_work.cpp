@@ -96,7 +96,7 @@ std::vector<measured> second_pages() {
 
 template <class Engine>
 work_done measure(const Engine& engine, fota_store& store, const measured& each) {
-    const auto meter = meter_of(engine);
+    const auto meter = meter_of(engine, 1); // the store's own
     auto reader = store.open_reader();
     REQUIRE(reader);
     const auto began = std::chrono::steady_clock::now();
@@ -143,8 +143,9 @@ std::vector<fota_operation> usual_writes(const update& open, const firmware& nex
 TEST_CASE_TEMPLATE("what a query or a write costs does not grow with the fleet", Engine, sqlite_engine,
                    postgres_engine) {
     Engine engine;
-    auto store = engine.open_fota();
+    engine.open_fota(); // makes the tables
     fill_fleet(engine, size);
+    auto store = engine.open_fota();
     auto queries = point_queries();
     for (auto& each : second_pages()) queries.push_back(std::move(each));
     for (const measured& each : queries) {
@@ -160,7 +161,7 @@ TEST_CASE_TEMPLATE("what a query or a write costs does not grow with the fleet",
     next.id = new_id<firmware_uuid>(timestamp{});
     next.version = "99.0.0";
     store.reset();
-    const auto meter = meter_of(engine);
+    const auto meter = meter_of(engine, 0);
     for (const auto& outcome : engine.open_fota()->apply(usual_writes(open, next))) CHECK(word(outcome) == "done");
     const work_done done = meter.stop();
     CAPTURE(done.dearest);

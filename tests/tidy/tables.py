@@ -7,7 +7,10 @@ THREADS = {
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
     "broker/app/housekeeping": "a thread that deletes what is not needed any more",
     "broker/app/message_spill": "all shards put messages there, whoever ends one gives its room back",
+    "broker/app/neighbours": "the thread that talks to the other gateways; peers and counts that any thread reads",
+    "broker/app/peer_files": "the thread that fetches files from other gateways",
     "broker/app/queue_loader": "the thread that reads the queues after a start; shards tell it who has come",
+    "broker/app/report_spool": "what FOTA handed to the spool's writer and is not on the disk yet",
     "broker/app/state_writer": "the thread that commits state.db in groups; counts that any thread reads",
     "broker/app/write_meter": "looks once a minute at what was written",
     "broker/core/counters": "each shard counts, metrics read",
@@ -28,6 +31,7 @@ THREADS = {
     "storage/async_store": "group commit: the store's one writer thread",
     "storage/memory/fota_store": "read by HTTP while the writer writes, like SQLite",
     "storage/sqlite/connection": "metrics read how much its thread has written",
+    "storage/sqlite/spool_store": "its writer appends while FOTA reads",
     "storage/values": "ids are made in time order on any thread",
     "tests/": "tests play several threads against one object",
 }

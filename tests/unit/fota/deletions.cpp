@@ -23,7 +23,7 @@ int deleted_firmware(world& w, const std::string& id) {
 }
 
 bool registered(world& w, const std::string& device) {
-    const auto reader = w.database->open_reader();
+    const auto reader = w.stored->open_reader();
     return (*(*reader)->find_device(device)).has_value();
 }
 

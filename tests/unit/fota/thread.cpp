@@ -61,3 +61,22 @@ TEST_CASE("a store that cannot be read stops the start with its words") {
     CHECK_THROWS_WITH_AS(fb::fota::fota_thread(test_settings(), broker, store, blobs), "fota: fota.db is damaged",
                          std::runtime_error);
 }
+
+TEST_CASE("with a database whose clock is an hour ahead, FOTA goes by that one") {
+    scratch_dir directory;
+    locked_broker broker;
+    auto database = fb::storage::make_memory_fota_store();
+    fb::fota::fota_thread thread(test_settings(), broker, *database, *fb::storage::blob_files::open(directory.path()));
+    const auto time = [&thread] {
+        std::promise<timestamp> told;
+        thread.post([&](fb::fota::service&, timestamp now) { told.set_value(now); });
+        return told.get_future().get();
+    };
+    const auto before = time();
+    thread.set_clock_ahead(1h);
+    CHECK(time() >= before + 1h);
+    thread.set_clock_ahead(1h - 100ms); // within what a measurement is good for
+    CHECK(time() >= before + 1h);
+    thread.set_clock_ahead(0ms);
+    CHECK(time() < before + 1h);
+}

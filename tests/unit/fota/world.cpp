@@ -22,7 +22,41 @@ void fake_store::work_one() {
     if (state == disk::failing) return next.done(storage::error{storage::error_kind::unavailable, "no space left"});
     ++commits;
     const std::vector<storage::fota_operation> batch{std::move(next.op)};
-    next.done(store_.apply(batch).front());
+    auto outcome = store_.apply(batch).front();
+    if (outcome)
+        std::visit(
+            [this](const auto& op) {
+                if constexpr (requires { op.tell; })
+                    if (op.tell) told.push_back(*op.tell);
+            },
+            batch.front());
+    next.done(std::move(outcome));
+}
+
+void fake_spool::keep(const fota::report& r, std::function<void(bool)> done) {
+    if (!full) reports.push_back(r);
+    done(!full);
+}
+
+std::vector<fota::report> fake_spool::oldest() {
+    given_ = std::min<std::size_t>(reports.size(), 2);
+    std::vector<fota::report> out(reports.begin(), reports.begin() + static_cast<std::ptrdiff_t>(given_));
+    for (auto& r : out) {
+        r.wants_ack = false;
+        r.from.connection = {};
+    }
+    return out;
+}
+
+bool fake_spool::forget() {
+    reports.erase(reports.begin(), reports.begin() + static_cast<std::ptrdiff_t>(given_));
+    return true;
+}
+
+std::unordered_map<std::string, std::size_t> fake_spool::devices() {
+    std::unordered_map<std::string, std::size_t> out;
+    for (const auto& r : reports) ++out[r.from.device_id];
+    return out;
 }
 
 fota::settings test_settings() {
@@ -32,17 +66,38 @@ fota::settings test_settings() {
     return s;
 }
 
-world::world(fota::settings s)
-    : blobs(*storage::blob_files::open(directory / "blobs"))
-    , limits(std::move(s)) {
+world::world(fota::settings s, std::shared_ptr<storage::fota_store> db, fota::report_spool* spool)
+    : stored(std::move(db))
+    , blobs(*storage::blob_files::open(directory / "blobs"))
+    , limits(std::move(s))
+    , spool_(spool) {
+    begin();
+}
+
+void world::begin() {
     fota = std::make_unique<fota::service>(limits, broker, store, blobs);
+    if (spool_ != nullptr) fota->use_spool(*spool_);
     REQUIRE(fota->start(now));
     work();
 }
 
-void world::restart() {
-    fota = std::make_unique<fota::service>(limits, broker, store, blobs);
-    REQUIRE(fota->start(now));
+void world::restart() { begin(); }
+
+void world::hear(world& other) {
+    std::vector<storage::hint_view> hints;
+    for (const auto& h : std::exchange(other.store.told, {}))
+        if (h.gateway_id == limits.self.id)
+            hints.push_back({h.id, store.reader().find_device(h.device_id)->value().device_id, h.kind, h.update_id});
+    std::size_t done = 0;
+    const std::size_t all = hints.size();
+    fota->attend(std::move(hints), now, [&done](const auto& seen) { done = seen.size(); });
+    work();
+    CHECK(done == all);
+}
+
+void world::database(bool away) {
+    store.state = away ? disk::failing : disk::well;
+    fota->database_away(away, now);
     work();
 }
 

@@ -57,6 +57,7 @@ class fake_store final : public fota::store_port {
     std::size_t waiting() const { return queue_.size(); }
     std::size_t commits = 0;
     disk state = disk::well;
+    std::vector<storage::hint> told; // to other gateways, committed
 
   private:
     struct item {
@@ -70,10 +71,27 @@ class fake_store final : public fota::store_port {
 
 fota::settings test_settings();
 
-/// One gateway with one data directory; restart() is a power cut.
+/// What is kept while the database is away, and a disk that may be full.
+class fake_spool final : public fota::report_spool {
+  public:
+    void keep(const fota::report& r, std::function<void(bool)> done) override;
+    std::vector<fota::report> oldest() override;
+    bool forget() override;
+    std::unordered_map<std::string, std::size_t> devices() override;
+
+    std::deque<fota::report> reports;
+    bool full = false;
+
+  private:
+    std::size_t given_ = 0;
+};
+
+/// One gateway with one data directory; restart() is a power cut. Several may share a database (settings.shared).
 class world {
   public:
-    explicit world(fota::settings s = test_settings());
+    explicit world(fota::settings s = test_settings(),
+                   std::shared_ptr<storage::fota_store> db = storage::make_memory_fota_store(),
+                   fota::report_spool* spool = nullptr);
 
     // The world's doings. Each lets the store work afterwards, unless it is held.
     void connect(const std::string& device, std::uint64_t session = 1);
@@ -88,6 +106,8 @@ class world {
     void wait(std::chrono::milliseconds time); // all time-outs on the way fire at their time
     void restart();
     void work() { store.work(); }
+    void hear(world& other); // what it had to say to this gateway; everything else is for a third one
+    void database(bool away);
 
     // Operators.
     std::string add_firmware(const std::string& version, const std::string& bytes = "image",
@@ -110,17 +130,19 @@ class world {
     std::vector<std::string> history(const std::string& update_id); // "offered" ... by event
 
     scratch_dir directory;
-    std::unique_ptr<storage::fota_store> database = storage::make_memory_fota_store();
+    std::shared_ptr<storage::fota_store> stored;
     fake_broker broker;
-    fake_store store{*database};
+    fake_store store{*stored};
     storage::blob_files blobs;
     fota::settings limits;
     timestamp now = storage::parse_timestamp("2026-03-01T08:00:00.000Z").value();
     std::unique_ptr<fota::service> fota;
 
   private:
+    void begin();
     fota::peer peer_of(const std::string& device, std::uint64_t session);
 
+    fota::report_spool* spool_;
     std::uint64_t next_token_ = 1;
     std::uint64_t next_epoch_ = 1;
     std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> epochs_;

@@ -7,6 +7,7 @@
 
 #include "random_life.hpp"
 #include "redo_world.hpp"
+#include "storage/aside.hpp"
 #include "tests/support/raw_sqlite.hpp"
 #include "tests/support/scratch_dir.hpp"
 
@@ -211,7 +212,7 @@ TEST_CASE("damage in what is read later only is found by verify()") {
         REQUIRE_FALSE(sound);
         CHECK(sound.err().kind == error_kind::corrupt);
     }
-    const auto aside = put_session_store_aside(dir / "state.db");
+    const auto aside = put_database_aside(dir / "state.db");
     REQUIRE(aside);
     CHECK(std::filesystem::exists(*aside));
     auto fresh = open_sqlite_session_store(dir / "state.db");
