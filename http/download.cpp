@@ -148,6 +148,11 @@ task<response> download_firmware(context& ctx, request& r) {
     }
     auto job = ctx.on_pool([&blobs = ctx.blobs, sha256](storage::fota_reader&) { return blobs.open_blob(sha256); });
     auto blob = co_await std::move(job);
+    if (!blob && blob.err().kind == storage::error_kind::not_found && !ctx.config.peer_key.empty()) {
+        ctx.fota.post([grant](fota::service& service, storage::timestamp) { service.file_missing(grant->firmware); });
+        co_return problem_response(
+            {503, "fetching", "the file is being fetched from another gateway; try again", {{"Retry-After", "2"}}});
+    }
     if (!blob || blob->size() != row.size)
         co_return problem_response(
             {500, "artifact_missing", "the firmware's file is missing or damaged on this gateway"});

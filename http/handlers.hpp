@@ -17,6 +17,7 @@ task<response> list_firmwares(context& ctx, request& r);
 task<response> get_firmware(context& ctx, request& r);
 task<response> revoke_firmware(context& ctx, request& r);
 task<response> download_firmware(context& ctx, request& r);
+task<response> serve_peer_file(context& ctx, request& r); // peer_file.cpp
 
 // handlers_devices.cpp
 task<response> list_devices(context& ctx, request& r);

@@ -142,6 +142,11 @@ void add_other_routes(std::vector<route>& t) {
                         access::own));
     t.back().query = {"u", "a", "e", "s"};
     t.back().problems.insert(t.back().problems.end(), {410, 416});
+    t.push_back(
+        open_to(or_404(get("/peer/v1/files/{sha256}", serve_peer_file, "getPeerFile",
+                           "A firmware file, for the other gateways on the same database", "application/octet-stream")),
+                access::own));
+    t.back().problems.push_back(416);
 }
 
 std::vector<route> all_routes() {

@@ -34,6 +34,7 @@ struct settings {
     std::chrono::seconds idle_timeout{30};            // between requests, and without any byte within one
     std::uint32_t upload_bytes_per_second_min = 1024; // slower for 30 s: cut
     bool metrics_anonymous = false;
+    std::string peer_key; // the secret of all gateways on one database, for files between them; empty: no others
     std::vector<std::string> free_version_types; // device types whose firmware versions may be any string
 };
 
