@@ -100,6 +100,7 @@ struct database_config {
     std::chrono::seconds connect_timeout{5};
     std::chrono::seconds statement_timeout{10};
     std::chrono::seconds start_wait{60};
+    std::int64_t spool_bytes_max = 64 << 20; // reports kept here while PostgreSQL is away
 
     bool sqlite() const { return url == "sqlite"; }
 };
@@ -110,6 +111,14 @@ struct retention_config {
     std::int64_t results_max = 1'000'000;
     std::chrono::days events{180}; // of updates that have ended
     std::int64_t events_max = 1'000'000;
+};
+
+/// This gateway among others on the same PostgreSQL.
+struct gateway_config {
+    std::string name;                               // for people; empty: this machine's
+    std::string peer_url;                           // where the others fetch files; empty: as http.public_url
+    std::filesystem::path peer_ca = "certs/ca.crt"; // who vouches for the others' HTTPS certificates
+    std::chrono::seconds dead_after{20};            // without a word from a gateway, its devices are taken over
 };
 
 struct disk_config {
@@ -125,6 +134,7 @@ struct config {
     std::vector<topic_rule> topics;
     state_config state;
     database_config database;
+    gateway_config gateway;
     disk_config disk;
     retention_config retention;
     auth_config auth;

@@ -55,7 +55,13 @@ fields fields_of(database_config& c) {
             text("schema", c.schema),
             duration("connect_timeout_s", c.connect_timeout, 1, 300),
             duration("statement_timeout_s", c.statement_timeout, 1, 3600),
-            duration("start_wait_s", c.start_wait, 0, day_s)};
+            duration("start_wait_s", c.start_wait, 0, day_s),
+            number("spool_bytes_max", c.spool_bytes_max, 0, 1024 * gib)};
+}
+
+fields fields_of(gateway_config& c) {
+    return {text("name", c.name), text("peer_url", c.peer_url), path_text("peer_ca", c.peer_ca, true),
+            duration("dead_after_s", c.dead_after, 4, 3600)};
 }
 
 fields fields_of(disk_config& c) {
@@ -169,6 +175,7 @@ fields fields_of(config& c) {
             tables<topic_rule>("topic", c.topics, [](topic_rule& r) { return fields_of(r); }),
             table("state", fields_of(c.state)),
             table("database", fields_of(c.database)),
+            table("gateway", fields_of(c.gateway)),
             table("disk", fields_of(c.disk)),
             table("retention", fields_of(c.retention)),
             table("auth", fields_of(c.auth)),

@@ -115,12 +115,30 @@ std::string data_directory::url_key() const {
     return key;
 }
 
-void data_directory::ensure_admin_token(storage::fota_store& store) const {
+bool data_directory::has_damaged_fota_db() const {
+    std::error_code ec;
+    for (const auto& entry : std::filesystem::directory_iterator(path_, ec))
+        if (entry.path().filename().string().starts_with("fota.db.corrupt-")) return true;
+    return false;
+}
+
+storage::gateway_uuid data_directory::gateway_id() const {
+    const auto file = path_ / "gateway.id";
+    if (!std::filesystem::exists(file))
+        write_secret(file, to_string(storage::new_id<storage::gateway_uuid>(wall_clock())) + "\n");
+    std::string text = read_file(file);
+    while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+    const auto id = storage::parse_id<storage::gateway_uuid>(text);
+    if (!id) fail(file, "is damaged: it must be a UUID; remove it, and this is a new gateway to the database");
+    return *id;
+}
+
+void data_directory::ensure_admin_token(storage::fota_store& store, const std::string& name) const {
     const auto reader = store.open_reader();
     if (!reader) throw std::runtime_error(reader.err().text);
     const storage::timestamp now = wall_clock();
     std::vector<storage::fota_operation> operations;
-    http::new_token fresh = http::make_token("admin", http::role::admin, now, std::nullopt);
+    http::new_token fresh = http::make_token(name, http::role::admin, now, std::nullopt);
     if (std::filesystem::exists(admin_token())) {
         std::string secret = read_file(admin_token());
         while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
@@ -135,7 +153,7 @@ void data_directory::ensure_admin_token(storage::fota_store& store) const {
     const auto tokens = (*reader)->list_tokens();
     if (!tokens) throw std::runtime_error(tokens.err().text);
     for (const storage::api_token& t : *tokens) {
-        if (t.name == "admin" && !t.revoked_at) operations.push_back(storage::revoke_token{t.id, now});
+        if (t.name == name && !t.revoked_at) operations.push_back(storage::revoke_token{t.id, now});
     }
     operations.push_back(storage::save_token{fresh.row});
     // The file first: a crash in between leaves a file whose token is put into the database at the next start.

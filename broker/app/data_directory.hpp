@@ -30,13 +30,19 @@ class data_directory {
     std::filesystem::path redo_log() const { return path_ / "redo"; }
     std::filesystem::path blobs() const { return path_ / "blobs"; }
     std::filesystem::path admin_token() const { return path_ / "admin.token"; }
+    std::filesystem::path spool_db() const { return path_ / "spool.db"; }
 
     /// Throws std::runtime_error when a restore into it did not come to its end.
     void require_whole() const;
+    /// A fota.db that was put aside lies here.
+    bool has_damaged_fota_db() const;
+    /// Who this gateway is among others on the same database, made at the first start (gateway.id).
+    storage::gateway_uuid gateway_id() const;
     /// The HMAC key of download URLs, made at the first start (keys/url.key, 0600).
     std::string url_key() const;
-    /// admin.token exists and works: made at the first start, put right when file or row is missing.
-    void ensure_admin_token(storage::fota_store& store) const;
+    /// admin.token exists and works: made at the first start, put right when file or row is missing. `name` is the
+    /// token's: each of several gateways on one database has its own.
+    void ensure_admin_token(storage::fota_store& store, const std::string& name) const;
 
   private:
     std::filesystem::path path_;

@@ -1,6 +1,7 @@
 #include "broker/app/gateway.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 #include <spdlog/spdlog.h>
@@ -16,8 +17,11 @@
 #include "broker/auth/file_authenticator.hpp"
 #include "broker/net/listen_socket.hpp"
 #include "broker/net/time_now.hpp"
+#include "certs/digest.hpp"
 #include "certs/identity.hpp"
 #include "storage/open.hpp"
+#include "storage/postgres/gateway_store.hpp"
+#include "storage/spool_store.hpp"
 
 namespace fb::app {
 namespace {
@@ -51,6 +55,13 @@ std::shared_ptr<const core::authenticator> authenticator_of(const config& c) {
     return out;
 }
 
+constexpr std::size_t key_bytes = 32;
+
+std::string machine_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != 0 ? name.data() : "gateway";
+}
+
 /// Port 0 has to become a real one before download URLs are made.
 void take_free_port(endpoint& url) {
     if (url.port == 0) ::close(net::open_listener(url.host, url.port, false));
@@ -79,18 +90,78 @@ gateway::gateway(const config& c, std::function<void()> damaged)
     writer_ = std::make_unique<state_writer>(*session_store_);
     writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
     writer_->on_refusing([this](bool refuses) { broker_->store_state(refuses); });
-    fota::settings settings = config_.fota;
-    settings.public_url = public_url();
-    settings.url_key = data_.url_key();
-    joint_.connect(*broker_);
-    fota_ = std::make_unique<fota::fota_thread>(std::move(settings), joint_, *fota_store_, *blobs_);
-    joint_.connect(*fota_);
-    housekeeping_ = std::make_unique<housekeeping>(
-        config_.retention, *fota_store_, *blobs_,
-        [this](storage::fota_operation op, auto done) { fota_->submit(std::move(op), std::move(done)); });
+    make_fota();
+    meet_neighbours();
+    make_housekeeping();
     make_http();
     broker_->start();
     make_control();
+}
+
+fota::settings gateway::fota_settings() {
+    fota::settings out = config_.fota;
+    out.public_url = public_url();
+    out.url_key = data_.url_key();
+    out.self.id = data_.gateway_id();
+    out.self.name = config_.gateway.name.empty() ? machine_name() : config_.gateway.name;
+    out.self.version = program_version;
+    if (config_.database.sqlite()) return out;
+    out.shared = true;
+    out.self.peer_url = config_.gateway.peer_url.empty() ? out.public_url : config_.gateway.peer_url;
+    gateways_ = storage::postgres::make_gateway_store(postgres_settings_of(config_));
+    // Who made a URL is not who serves it: the keys are the database's. Ours is what the first gateway brings along.
+    out.url_key = shared_key("url", out.url_key);
+    peer_key_ = shared_key("peer", certs::random_bytes(key_bytes));
+    return out;
+}
+
+std::string gateway::shared_key(const std::string& name, const std::string& ours) {
+    const auto key = certs::from_base64(value_or_throw(gateways_->shared_secret(name, certs::base64(ours))));
+    if (!key || key->size() != key_bytes)
+        throw std::runtime_error("shared_secrets: the row '" + name + "' is damaged: it must be 32 bytes in base64");
+    return *key;
+}
+
+void gateway::make_fota() {
+    auto settings = fota_settings();
+    if (settings.shared && config_.database.spool_bytes_max > 0) {
+        auto opened = value_or_throw(storage::open_sqlite_spool(data_.spool_db()));
+        if (opened.put_aside)
+            spdlog::error("spool.db was damaged and is now {}; reports in it are not in the database",
+                          opened.put_aside->string());
+        spool_ = std::make_unique<report_spool>(std::move(opened.store), config_.database.spool_bytes_max);
+    }
+    joint_.connect(*broker_);
+    fota_ = std::make_unique<fota::fota_thread>(std::move(settings), joint_, *fota_store_, *blobs_, spool_.get());
+    joint_.connect(*fota_);
+    if (spool_) spool_->connect(*fota_);
+}
+
+void gateway::meet_neighbours() {
+    if (!gateways_) return;
+    neighbours_ = std::make_unique<neighbours>(
+        std::move(gateways_), neighbours::settings{data_.gateway_id(), config_.gateway.dead_after}, *fota_);
+    peer_files::settings how;
+    how.key = peer_key_;
+    if (!config_.gateway.peer_ca.empty()) how.ca = resolve(config_, config_.gateway.peer_ca);
+    how.file_bytes_max = static_cast<std::int64_t>(config_.http.server.upload_bytes_max);
+    how.free_bytes_min = static_cast<std::int64_t>(config_.http.server.free_bytes_min);
+    peer_files_ = std::make_unique<peer_files>(how, *blobs_, *neighbours_, *fota_);
+}
+
+void gateway::make_housekeeping() {
+    housekeeping::permissions may;
+    if (neighbours_) may.prune = [this] { return neighbours_->leads(); };
+    may.remove_files = [this] {
+        if (!data_.has_damaged_fota_db()) return true;
+        spdlog::warn("{}: no firmware file is removed while a damaged fota.db lies here: its rows name them",
+                     data_.path().string());
+        return false;
+    };
+    housekeeping_ = std::make_unique<housekeeping>(
+        config_.retention, *fota_store_, *blobs_,
+        [this](storage::fota_operation op, auto done) { fota_->submit(std::move(op), std::move(done)); },
+        std::move(may));
 }
 
 gateway::~gateway() {
@@ -99,6 +170,9 @@ gateway::~gateway() {
     http_.reset();
     housekeeping_.reset();
     if (broker_) broker_->stop();
+    if (peer_files_) peer_files_->stop();
+    if (neighbours_) neighbours_->stop();
+    if (spool_) spool_->stop();
     fota_.reset();
     writer_.reset();
 }
@@ -106,7 +180,8 @@ gateway::~gateway() {
 void gateway::open_stores() {
     data_.require_whole();
     fota_store_ = await_database(config_);
-    data_.ensure_admin_token(*fota_store_);
+    data_.ensure_admin_token(*fota_store_,
+                             config_.database.sqlite() ? "admin" : "admin " + to_string(data_.gateway_id()));
     blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
 }
 
@@ -251,6 +326,7 @@ void gateway::make_http() {
     http::settings settings = config_.http.server;
     settings.version = program_version;
     settings.public_url = public_url();
+    settings.peer_key = peer_key_;
     for (const http_listener& l : config_.http.listeners) {
         http::listener_settings out;
         out.host = l.url.host;
@@ -274,6 +350,7 @@ void gateway::make_http() {
                              }});
     http_->add_health_check({"fota_store", [this] { return fota_->health(); }});
     http_->add_health_check({"disk_space", [this] { return disk_space(); }});
+    if (neighbours_) http_->add_health_check({"gateways", [this] { return neighbours_->health(); }});
     http_->add_metrics([this](std::string& out) {
         broker_->append_metrics(out);
         append_metric(out, "fotabroker_disk_free_bytes", "gauge", "Free where firmware files lie",
@@ -288,6 +365,9 @@ void gateway::make_http() {
         append_memory_metrics(out, spill_.get());
         append_written_bytes(out, *session_store_, *fota_store_);
         meter_.append_metrics(out);
+        if (neighbours_) neighbours_->append_metrics(out);
+        if (spool_) spool_->append_metrics(out);
+        if (peer_files_) peer_files_->append_metrics(out);
     });
     http_->start();
 }

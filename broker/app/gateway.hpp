@@ -13,7 +13,10 @@
 #include "broker/app/fota_joint.hpp"
 #include "broker/app/housekeeping.hpp"
 #include "broker/app/message_spill.hpp"
+#include "broker/app/neighbours.hpp"
+#include "broker/app/peer_files.hpp"
 #include "broker/app/queue_loader.hpp"
+#include "broker/app/report_spool.hpp"
 #include "broker/app/state_writer.hpp"
 #include "broker/app/write_meter.hpp"
 #include "broker/net/broker.hpp"
@@ -40,6 +43,11 @@ class gateway {
 
   private:
     void open_stores();
+    fota::settings fota_settings();
+    std::string shared_key(const std::string& name, const std::string& ours);
+    void make_fota();
+    void meet_neighbours();
+    void make_housekeeping();
     void make_broker();
     void make_spill();
     core::message_space* space_for_messages() const;
@@ -57,6 +65,11 @@ class gateway {
     std::unique_ptr<storage::fota_store> fota_store_;
     std::unique_ptr<storage::redo::redo_store> session_store_;
     std::optional<storage::blob_files> blobs_;
+    std::unique_ptr<storage::gateway_store> gateways_; // until neighbours_ has it
+    std::unique_ptr<report_spool> spool_;
+    std::unique_ptr<peer_files> peer_files_;
+    std::unique_ptr<neighbours> neighbours_;
+    std::string peer_key_;
     fota_joint joint_;
     std::unique_ptr<net::broker> broker_;
     std::unique_ptr<queue_loader> queues_;

@@ -38,11 +38,12 @@ void tell(const storage::status& pruned) {
 } // namespace
 
 housekeeping::housekeeping(const retention_config& keep, storage::fota_store& store, storage::blob_files blobs,
-                           submit_function submit)
+                           submit_function submit, permissions may)
     : keep_(keep)
     , store_(store)
     , blobs_(std::move(blobs))
     , submit_(std::move(submit))
+    , may_(std::move(may))
     , thread_([this] { run(); }) {
     ::pthread_setname_np(thread_.native_handle(), "fb-housekeeping");
 }
@@ -67,8 +68,8 @@ void housekeeping::run() {
         if (const auto reader = store_.open_reader(); !reader) { // not kept: the next look is an hour away
             spdlog::warn("housekeeping: {}; tried again in an hour", reader.err().text);
         } else {
-            if (look % looks_per_day == 0) remove_unneeded_files(**reader);
-            if (clock_well) prune(**reader);
+            if (look % looks_per_day == 0 && may_.remove_files()) remove_unneeded_files(**reader);
+            if (clock_well && may_.prune()) prune(**reader);
         }
         std::unique_lock lock(mutex_);
         wake_.wait_for(lock, between_looks, [this] { return stopping_; });

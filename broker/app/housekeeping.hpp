@@ -25,8 +25,13 @@ class housekeeping {
     /// As fota_thread::submit.
     using submit_function =
         std::function<void(storage::fota_operation, std::function<void(storage::fota_outcome)> done)>;
+    /// Asked on this object's thread before each round.
+    struct permissions {
+        std::function<bool()> prune = [] { return true; };        // of several gateways one does
+        std::function<bool()> remove_files = [] { return true; }; // not while the rows may be elsewhere
+    };
     housekeeping(const retention_config& keep, storage::fota_store& store, storage::blob_files blobs,
-                 submit_function submit);
+                 submit_function submit, permissions may);
     ~housekeeping();
 
     void append_metrics(std::string& out) const;
@@ -45,6 +50,7 @@ class housekeeping {
     storage::fota_store& store_;
     const storage::blob_files blobs_;
     const submit_function submit_;
+    const permissions may_;
     struct times {
         std::chrono::system_clock::time_point wall;
         std::chrono::steady_clock::time_point steady;

@@ -119,7 +119,8 @@ file_list files_of(const backup_request& r) {
     const config& c = r.c;
     const auto data_dir = fs::absolute(c.data_dir).lexically_normal();
     file_list all;
-    if (const auto token = data_dir / "admin.token"; fs::exists(token)) all.add(data_name("admin.token"), token);
+    for (const char* file : {"admin.token", "gateway.id"})
+        if (fs::exists(data_dir / file)) all.add(data_name(file), data_dir / file);
     for (const char* folder : {"keys", "certs"}) add_folder(all, data_dir, folder);
     for (const auto& l : c.listeners) add_tls(all, c, data_dir, l.tls);
     for (const auto& l : c.http.listeners) add_tls(all, c, data_dir, l.tls);

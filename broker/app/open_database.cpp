@@ -5,8 +5,10 @@
 #include <spdlog/spdlog.h>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "certs/identity.hpp"
+#include "storage/aside.hpp"
 #include "storage/open.hpp"
 #include "storage/postgres/raw_tables.hpp"
 #include "storage/sqlite/raw_tables.hpp"
@@ -38,6 +40,16 @@ bool asked_to_stop() {
     return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
 }
 
+/// A gateway must start. Devices register themselves again, and what they had is in the other file.
+void put_fota_db_aside(const config& c, const storage::error& why) {
+    const auto aside = storage::put_database_aside(c.data_dir / "fota.db");
+    if (!aside) throw std::runtime_error(aside.err().text);
+    spdlog::error(
+        "{}; it was damaged and has been put aside as {}: devices, firmwares and updates begin anew. Restore a "
+        "backup, or try `sqlite3 {} .recover`",
+        why.text, aside->string(), aside->string());
+}
+
 } // namespace
 
 storage::postgres::settings postgres_settings_of(const config& c) {
@@ -64,9 +76,15 @@ std::unique_ptr<storage::raw_tables> open_raw_tables(const config& c) {
 
 std::unique_ptr<storage::fota_store> await_database(const config& c) {
     const auto end = std::chrono::steady_clock::now() + c.database.start_wait;
+    bool put_aside = false;
     for (bool told = false;; told = true) {
         auto opened = open_database(c);
         if (opened) return std::move(*opened);
+        if (c.database.sqlite() && opened.err().kind == storage::error_kind::corrupt &&
+            !std::exchange(put_aside, true)) {
+            put_fota_db_aside(c, opened.err());
+            continue;
+        }
         // fota.db is a file: what is wrong with it now will be wrong in a minute.
         const bool hopeless = c.database.sqlite() || !opened.err().retryable();
         if (hopeless || std::chrono::steady_clock::now() >= end) throw std::runtime_error(opened.err().text);

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from support import backups
+from support import pki
 from support.broker import PATIENCE_S, eventually
 from support.case import Case, main
 from support.device import Device
@@ -25,8 +26,8 @@ class OnPostgres(Case):
         super().setUp()
         self.schema = "test_" + self._testMethodName[-40:]
 
-    def broker_on(self, **options):
-        return self.new_broker(tls=True, http=True, extra=self.server.config(schema=self.schema), **options)
+    def broker_on(self, **database):
+        return self.new_broker(tls=True, http=True, extra=self.server.config(schema=self.schema, **database))
 
     def one(self, query):
         rows = self.server.sql(f"SET search_path = {self.schema}; {query}")
@@ -58,6 +59,7 @@ class OnPostgres(Case):
         b = self.broker_on().start()
         api = self.rest(b)
         d = Device(b, "dev1")
+        self.addCleanup(d.close)
         command = self.offered(d, api)
         d.progress(command, "accepted")
         watcher = self.paho(b)
@@ -65,15 +67,28 @@ class OnPostgres(Case):
 
         self.server.stop()
         self.addCleanup(lambda: self.server.process or self.server.start())
-        report = json.dumps({"status": "success", "version": "1.1.0", "update_id": command["update_id"], "attempt": 1})
-        told = d.paho.client.publish(d.topic("update/result"), report, 1)
+        d.result(command)  # acknowledged: it is in the spool
         self.paho(b).publish("telemetry", "goes on", qos=1)
         self.assertEqual(watcher.receive("telemetry").payload, b"goes on")
-        d.paho.disconnects.get(timeout=PATIENCE_S)
-        self.assertFalse(told.is_published())
         eventually(lambda: api.get("/readyz").status == 503, "/readyz tells")
         self.assertEqual(api.get("/api/v1/updates").status, 503)
 
+        self.server.start()
+        eventually(lambda: api.get("/readyz").status == 200, "/readyz is well again")
+        eventually(lambda: self.state(api, command) == "succeeded", "the result is booked")
+        self.assertEqual(self.one("SELECT count(*) FROM update_results"), ("1",))
+
+    def test_without_a_spool_reports_are_not_acknowledged_while_the_server_is_away(self):
+        b = self.broker_on(spool_bytes_max=0).start()
+        api = self.rest(b)
+        d = Device(b, "dev1")
+        command = self.offered(d, api)
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        report = json.dumps({"status": "success", "version": "1.1.0", "update_id": command["update_id"], "attempt": 1})
+        told = d.paho.client.publish(d.topic("update/result"), report, 1)
+        d.paho.disconnects.get(timeout=PATIENCE_S)
+        self.assertFalse(told.is_published())
         self.server.start()
         eventually(lambda: api.get("/readyz").status == 200, "/readyz is well again")
         again = Device(b, "dev1")
@@ -161,6 +176,36 @@ class OnPostgres(Case):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("holds a password", refused.stderr)
         self.assertNotIn("sesame", refused.stderr)
+
+    def test_over_the_network_by_tls(self):
+        server = Postgres(tls=True).start()
+        self.addCleanup(server.remove)
+        server.sql("CREATE ROLE remote LOGIN SUPERUSER PASSWORD 'open-sesame'")
+        ca = pki.authority() + "/ca.crt"
+
+        def broker_by(ca_file, mode):
+            url = (f"postgresql://remote@127.0.0.1:{server.port}/postgres?sslmode={mode}&sslrootcert={ca_file}")
+            b = self.new_broker(tls=True, http=True, extra=f'[database]\nurl = "{url}"\npassword_file = "secret"\n')
+            os.makedirs(b.data)
+            with open(b.path("secret"), "w") as file:
+                file.write("open-sesame\n")
+            return b
+
+        b = broker_by(ca, "verify-full").start()
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        d.take_update(self.offered(d, self.rest(b)))
+        rows = server.sql("SELECT count(*), bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = "
+                          "'remote'")
+        self.assertEqual(rows[0][1], "t")
+        self.assertGreater(int(rows[0][0]), 2)
+        stranger = broker_by(pki.device("dev1")[0], "verify-full").spawn()
+        self.assertEqual(stranger.wait(), 1)
+        self.assertIn("certificate verify failed", stranger.log())
+        plain = broker_by(ca, "disable").spawn()
+        self.assertEqual(plain.wait(), 1)
+        self.assertIn("no encryption", plain.log())
+        self.assertNotIn("sesame", b.log() + stranger.log() + plain.log())
 
     def db(self, command, *more, database=None):
         """`fotabroker db` on this test's schema, or in a data directory."""

@@ -10,6 +10,7 @@ import subprocess
 from support import pki, raw
 from support.broker import PATIENCE_S, eventually
 from support.case import Case, main
+from support.device import Device
 from support.raw import RawClient
 
 
@@ -107,6 +108,22 @@ class Start(Case):
         self.assertIn("state.db.corrupt", b.log())
         self.assertTrue([n for n in os.listdir(b.data) if n.startswith("state.db.corrupt")])
         self.paho(b).publish("x", b"")
+
+    def test_a_damaged_fota_db_is_put_aside_and_devices_register_again(self):
+        b = self.broker(tls=True, http=True)
+        firmware = self.rest(b).uploaded(b"image" * 1000)
+        self.assertEqual(b.stop(), 0)
+        with open(b.path("fota.db"), "r+b") as f:
+            f.seek(8192)
+            f.write(os.urandom(8192))
+        b.start()
+        self.assertRegex(b.log(), r"fota.db: .*; it was damaged and has been put aside as \S*fota\.db\.corrupt-")
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        d.status()
+        self.assertEqual(self.rest(b).get("/api/v1/devices/dev1").status, 200)
+        self.assertEqual(self.rest(b).get("/api/v1/firmwares").json()["items"], [])
+        self.assertTrue(os.path.exists(b.path("blobs", firmware["checksum"][7:])), "what the other file names stays")
 
     def test_a_wrong_line_of_the_configuration_is_named(self):
         b = self.new_broker(extra="[log2]\n")

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import tempfile
 
+from . import pki
 from .broker import PATIENCE_S, eventually
+from .ports import free_port
 
 _PR_SET_PDEATHSIG = 1
 
@@ -27,7 +29,11 @@ def _die_with_parent():
 
 
 class Postgres:
-    def __init__(self):
+    """With `tls` it listens on a port of 127.0.0.1, too, for TLS and passwords only."""
+
+    def __init__(self, tls=False):
+        self.port = free_port() if tls else 5432
+        self.tls = tls
         self.directory = tempfile.mkdtemp(prefix="fotabroker-pg-")
         self.data = os.path.join(self.directory, "data")
         self.log_file = os.path.join(self.directory, "log")
@@ -42,12 +48,20 @@ class Postgres:
                         "--no-locale", "--no-sync", "--wal-segsize=1"], check=True, stdout=subprocess.DEVNULL, cwd="/",
                        **self.identity)
         with open(os.path.join(self.data, "pg_hba.conf"), "w") as hba:
-            hba.write("local all with_password scram-sha-256\nlocal all all trust\n")
+            hba.write("local all with_password scram-sha-256\nlocal all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        if tls:
+            for source, target in (("server.crt", "server.crt"), ("server.key", "server.key")):
+                path = os.path.join(self.data, target)
+                shutil.copy(os.path.join(pki.authority(), source), path)
+                os.chmod(path, 0o600)
+                if self.identity:
+                    os.chown(path, self.identity["user"], self.identity["group"])
 
     def start(self):
         with open(self.log_file, "a") as log:
             self.process = subprocess.Popen(
-                [_programs() + "/postgres", "-D", self.data, "-k", self.directory, "-c", "listen_addresses=",
+                [_programs() + "/postgres", "-D", self.data, "-k", self.directory, "-p", str(self.port),
+                 "-c", "listen_addresses=" + ("127.0.0.1" if self.tls else ""), "-c", "ssl=" + ("on" if self.tls else "off"),
                  "-c", "shared_buffers=8MB", "-c", "autovacuum=off"],
                 stdout=log, stderr=log, cwd="/", preexec_fn=_die_with_parent, **self.identity)
         eventually(self._answers, "PostgreSQL answers")
@@ -57,7 +71,7 @@ class Postgres:
         if self.process.poll() is not None:
             with open(self.log_file, errors="replace") as log:
                 raise AssertionError(f"PostgreSQL ended with {self.process.returncode}:\n{log.read()}")
-        return subprocess.run([_programs() + "/pg_isready", "-q", "-h", self.directory]).returncode == 0
+        return subprocess.run([_programs() + "/pg_isready", "-q", "-h", self.directory, "-p", str(self.port)]).returncode == 0
 
     def stop(self):
         """Fast: whoever is connected is thrown out."""
@@ -71,7 +85,7 @@ class Postgres:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def url(self, user="fotabroker", database="postgres"):
-        return f"postgresql://{user}@/{database}?host={self.directory}"
+        return f"postgresql://{user}@/{database}?host={self.directory}&port={self.port}"
 
     def config(self, **keys):
         """The [database] table of a broker's configuration."""

@@ -47,7 +47,7 @@ TEST_CASE("the data directory and the secrets in it are ours alone") {
     test::scratch_dir scratch;
     const data_directory data(scratch / "data");
     const auto store = storage::make_memory_fota_store();
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     const std::string key = data.url_key();
     CHECK(mode_of(data.path()) == 0700);
     CHECK(mode_of(data.path() / "lock") == 0600);
@@ -97,10 +97,10 @@ TEST_CASE("the admin token is made once and stays") {
     test::scratch_dir scratch;
     const data_directory data(scratch / "data");
     const auto store = storage::make_memory_fota_store();
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     const std::string secret = first_line(data.admin_token());
     CHECK(known(*store, secret));
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     CHECK(first_line(data.admin_token()) == secret);
 }
 
@@ -108,10 +108,10 @@ TEST_CASE("without its file the admin token is replaced, and the lost one revoke
     test::scratch_dir scratch;
     const data_directory data(scratch / "data");
     const auto store = storage::make_memory_fota_store();
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     const std::string lost = first_line(data.admin_token());
     std::filesystem::remove(data.admin_token());
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     const std::string secret = first_line(data.admin_token());
     CHECK(secret != lost);
     CHECK_FALSE(known(*store, secret)->revoked_at);
@@ -122,10 +122,10 @@ TEST_CASE("without its file the admin token is replaced, and the lost one revoke
 TEST_CASE("a crash between file and row is put right: the token of the file works") {
     test::scratch_dir scratch;
     const data_directory data(scratch / "data");
-    data.ensure_admin_token(*storage::make_memory_fota_store()); // whose rows are lost
+    data.ensure_admin_token(*storage::make_memory_fota_store(), "admin"); // whose rows are lost
     const std::string secret = first_line(data.admin_token());
     const auto store = storage::make_memory_fota_store();
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     CHECK(first_line(data.admin_token()) == secret);
     CHECK(known(*store, secret));
 }
@@ -136,7 +136,7 @@ TEST_CASE("a crash before the rename leaves a file that is in nobody's way") {
     overwrite(data.admin_token().string() + ".new", "half a tok");
     ::chmod((data.admin_token().string() + ".new").c_str(), 0644);
     const auto store = storage::make_memory_fota_store();
-    data.ensure_admin_token(*store);
+    data.ensure_admin_token(*store, "admin");
     CHECK(known(*store, first_line(data.admin_token())));
     CHECK(mode_of(data.admin_token()) == 0600);
 }
@@ -148,7 +148,7 @@ TEST_CASE("an empty or cut admin.token never becomes a token") {
         const data_directory data(scratch / "data");
         overwrite(data.admin_token(), content);
         const auto store = storage::make_memory_fota_store();
-        data.ensure_admin_token(*store);
+        data.ensure_admin_token(*store, "admin");
         CHECK_FALSE(known(*store, ""));
         CHECK_FALSE(known(*store, "fb_short"));
         const std::string secret = first_line(data.admin_token());

@@ -1,5 +1,6 @@
 // What is deleted for its age or number, and what never is. The thread looks as soon as it begins; tests wait for what
 // it does, or ask it to stop, which it does between two looks.
+#include <atomic>
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -62,15 +63,20 @@ struct household {
         return name;
     }
 
+    app::housekeeping::permissions may;
+
     /// One look, begun and ended. `wait_for` says what it must have led to.
     template <class Condition>
     void look(const app::retention_config& keep, Condition wait_for) {
-        app::housekeeping h(keep, *store, blobs, [this](storage::fota_operation op, auto done) {
-            ++batches;
-            const auto& pruned = std::get<storage::prune_history>(op);
-            batch_rows_max = std::max(batch_rows_max, pruned.results.size() + pruned.events.size());
-            done(store->apply({&op, 1}).front());
-        });
+        app::housekeeping h(
+            keep, *store, blobs,
+            [this](storage::fota_operation op, auto done) {
+                ++batches;
+                const auto& pruned = std::get<storage::prune_history>(op);
+                batch_rows_max = std::max(batch_rows_max, pruned.results.size() + pruned.events.size());
+                done(store->apply({&op, 1}).front());
+            },
+            may);
         while (!wait_for()) std::this_thread::sleep_for(1ms);
     }
 };
@@ -103,6 +109,22 @@ TEST_CASE("results beyond their number go, the oldest first") {
     const auto reader = h.store->open_reader();
     const auto left = (*reader)->list_results({});
     CHECK(left->items.back().row.received_at > this_moment() - 21min);
+}
+
+TEST_CASE("what is not permitted stays: another gateway's work, and files whose rows may be elsewhere") {
+    household h;
+    const auto d = h.device("a");
+    for (int i = 0; i < 2; ++i) h.result(d, this_moment() - 48h);
+    const auto name = h.blob('a', 2h);
+    std::atomic<bool> asked{false};
+    h.may.remove_files = [] { return false; };
+    h.may.prune = [&] {
+        asked = true; // after the files
+        return false;
+    };
+    h.look(keeping(1, 0), [&] { return asked.load(); });
+    CHECK(h.results() == 2);
+    CHECK(h.blobs.exists(name));
 }
 
 TEST_CASE("with 0 for both nothing ever goes") {

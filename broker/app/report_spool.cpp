@@ -1,0 +1,81 @@
+#include "broker/app/report_spool.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace fb::app {
+namespace {
+
+constexpr std::size_t batch_max = 512;
+constexpr int replayed_at_once = 256;
+
+} // namespace
+
+report_spool::report_spool(std::unique_ptr<storage::spool_store> store, std::int64_t bytes_max)
+    : store_(std::move(store))
+    , bytes_max_(bytes_max)
+    , writer_(std::make_unique<writer>("fb-spool", batch_max, [this](const auto& batch) { return apply(batch); })) {}
+
+std::vector<storage::status> report_spool::apply(const std::vector<storage::spooled_report>& batch) {
+    const auto kept = store_->append(batch);
+    if (!kept) spdlog::error("spool.db: {}", kept.err().text);
+    for (const auto& r : batch) waiting_ -= static_cast<std::int64_t>(r.payload.size());
+    return std::vector<storage::status>(batch.size(), kept);
+}
+
+void report_spool::keep(const fota::report& r, std::function<void(bool)> done) {
+    const auto tell = [this, done = std::move(done)](bool kept) {
+        fota_->post([done, kept](fota::service&, fota::timestamp) { done(kept); });
+    };
+    const auto bytes = static_cast<std::int64_t>(r.payload.size());
+    if (store_->payload_bytes() + waiting_ + bytes > bytes_max_) return tell(false);
+    waiting_ += bytes;
+    storage::spooled_report row;
+    row.received_at = r.received_at.value();
+    row.device_id = r.from.device_id;
+    row.topic = r.topic;
+    row.payload = r.payload;
+    row.address = r.from.address;
+    row.certificate_fingerprint = r.from.certificate_fingerprint;
+    writer_->submit(std::move(row), [tell](const storage::status& kept) { tell(bool(kept)); });
+}
+
+std::vector<fota::report> report_spool::oldest() {
+    auto rows = store_->oldest(replayed_at_once);
+    if (!rows) {
+        spdlog::error("spool.db: {}", rows.err().text);
+        return {};
+    }
+    std::vector<fota::report> out;
+    for (auto& row : *rows) {
+        fota::report& r = out.emplace_back();
+        r.from.device_id = std::move(row.device_id);
+        r.from.address = std::move(row.address);
+        r.from.certificate_fingerprint = std::move(row.certificate_fingerprint);
+        r.topic = std::move(row.topic);
+        r.payload = std::move(row.payload);
+        r.received_at = row.received_at;
+        last_given_ = row.id;
+    }
+    return out;
+}
+
+bool report_spool::forget() {
+    const auto gone = store_->forget(last_given_);
+    if (!gone)
+        spdlog::error("spool.db: {}: what is in the database already will be sent there once more", gone.err().text);
+    return bool(gone);
+}
+
+std::unordered_map<std::string, std::size_t> report_spool::devices() {
+    auto counts = store_->counts_by_device();
+    if (counts) return std::move(*counts);
+    spdlog::error("spool.db: {}", counts.err().text);
+    return {};
+}
+
+void report_spool::append_metrics(std::string& out) const {
+    out += "# TYPE fotabroker_spool_payload_bytes gauge\nfotabroker_spool_payload_bytes " +
+           std::to_string(store_->payload_bytes()) + "\n";
+}
+
+} // namespace fb::app
