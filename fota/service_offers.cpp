@@ -47,6 +47,7 @@ void service::impl::count_outcome(storage::device& d, const step& st) const {
 }
 
 void service::impl::settle(slot& s) {
+    if (s.connections.empty()) s.claim_due = s.announce_due = false;        // it came and went
     if (s.row && !ours(s) && !s.claim_due && s.connections.empty()) return; // nothing to do with it here
     if (at_rest(s)) return;                                                 // settle_all() follows
     if (!ensure_loaded(s)) return retry_later(s);

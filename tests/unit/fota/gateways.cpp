@@ -125,6 +125,18 @@ TEST_CASE("a last will that comes late does not take a device offline that is co
     CHECK(g.owner("dev", g.b));
 }
 
+TEST_CASE("a device that came and went before it could be claimed stays whose it is, online") {
+    two_gateways g;
+    g.b.come("dev");
+    g.a.store.state = disk::failing;
+    g.a.connect("dev");
+    g.a.disconnect("dev");
+    g.a.store.state = disk::well;
+    g.a.wait(std::chrono::minutes(5));
+    CHECK(g.owner("dev", g.b));
+    CHECK(g.b.device("dev").online);
+}
+
 TEST_CASE("a device connected to both belongs to the one that still has it when the other lost it") {
     two_gateways g;
     g.a.come("dev");
