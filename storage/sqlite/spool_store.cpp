@@ -12,7 +12,7 @@ namespace sqlite {
 
 namespace {
 
-constexpr char reports[] = R"sql(
+constexpr char spooled_reports[] = R"sql(
 CREATE TABLE reports (
     id                      INTEGER PRIMARY KEY AUTOINCREMENT,
     received_at             TEXT NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE reports (
     certificate_fingerprint TEXT
 );
 )sql";
-constexpr migration migrations[] = {{1, "reports", reports}};
+constexpr migration spool_migrations[] = {{1, "reports", spooled_reports}};
 
 class sqlite_spool final : public spool_store {
   public:
@@ -109,7 +109,7 @@ result<std::unique_ptr<spool_store>> open_checked(const std::filesystem::path& f
     if (!db) return db.err();
     if (auto alone = (*db)->exec("PRAGMA locking_mode = EXCLUSIVE"); !alone) return alone.err();
     if (auto configured = (*db)->configure_writer(); !configured) return configured.err();
-    if (auto migrated = migrate(**db, migrations); !migrated) return migrated.err();
+    if (auto migrated = migrate(**db, spool_migrations); !migrated) return migrated.err();
     auto out = std::make_unique<sqlite_spool>(std::move(*db));
     if (auto measured = out->measure(); !measured) return measured.err();
     return std::unique_ptr<spool_store>(std::move(out));
