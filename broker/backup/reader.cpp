@@ -13,7 +13,7 @@ namespace fb::backup {
 
 namespace {
 
-constexpr std::size_t buffer_bytes = 1 << 18;
+constexpr std::size_t read_at_once_bytes = 1 << 18;
 constexpr std::uint64_t text_bytes_max = 64 << 20; // of a manifest: 300,000 members
 constexpr std::size_t members_max = 1'000'000;
 constexpr std::string_view zstd_mark = "\x28\xb5\x2f\xfd";
@@ -72,7 +72,7 @@ void backup_reader::begin_unsealing(const std::string& passphrase) {
 
 std::string_view backup_reader::next_part() {
     if (!unsealer_) {
-        part_.resize(buffer_bytes);
+        part_.resize(read_at_once_bytes);
         part_.resize(read_file(part_));
         return part_;
     }
@@ -104,7 +104,7 @@ void backup_reader::extract(const archive_reader::member& m, const std::filesyst
     const descriptor out(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (out.get() < 0) disk_failure("create", path);
     certs::digest hash(certs::digest_kind::sha256);
-    std::string buffer(buffer_bytes, '\0');
+    std::string buffer(read_at_once_bytes, '\0');
     std::uint64_t size = 0;
     while (const std::size_t count = archive_->read(buffer)) {
         const std::string_view bytes = std::string_view(buffer).substr(0, count);

@@ -13,7 +13,7 @@ namespace fb::backup {
 
 namespace {
 
-constexpr std::size_t buffer_bytes = 1 << 18;
+constexpr std::size_t written_at_once_bytes = 1 << 18;
 
 } // namespace
 
@@ -96,7 +96,7 @@ void backup_writer::add_descriptor(const std::string& name, int fd) {
     if (::fstat(fd, &info) != 0) disk_failure("examine", name);
     if (!S_ISREG(info.st_mode)) throw failure(fault::not_done, name + " is not a plain file");
     begin(name, static_cast<std::uint64_t>(info.st_size));
-    std::string buffer(buffer_bytes, '\0');
+    std::string buffer(written_at_once_bytes, '\0');
     for (off_t at = 0; left_ != 0;) {
         const ssize_t count = ::pread(fd, buffer.data(), buffer.size(), at);
         if (count < 0 && errno == EINTR) continue;
