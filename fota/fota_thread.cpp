@@ -19,7 +19,7 @@ constexpr std::chrono::hours sleep_max{1};
 constexpr std::chrono::seconds try_again{2};
 
 // Small differences are the measurement's.
-constexpr std::chrono::milliseconds clock_tolerance{500};
+constexpr std::chrono::milliseconds clock_step_min{500};
 
 } // namespace
 
@@ -183,7 +183,7 @@ fota_thread::~fota_thread() {
 void fota_thread::post(call c) { impl_->push(std::move(c)); }
 
 void fota_thread::set_clock_ahead(std::chrono::milliseconds ahead) {
-    if (std::chrono::abs(ahead - std::chrono::milliseconds(impl_->clock_ahead)) > clock_tolerance)
+    if (std::chrono::abs(ahead - std::chrono::milliseconds(impl_->clock_ahead)) > clock_step_min)
         impl_->clock_ahead = ahead.count();
 }
 

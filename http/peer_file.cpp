@@ -18,7 +18,7 @@ namespace {
 
 namespace beast = boost::beast;
 
-constexpr std::size_t block_bytes = 64 * 1024;
+constexpr std::size_t piece_bytes = 64 * 1024;
 
 struct address {
     bool tls = true;
@@ -87,7 +87,7 @@ class answer_reader {
         std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(used), unused_, bytes_.begin());
     }
     certs::outgoing& from_;
-    std::array<char, block_bytes> bytes_{};
+    std::array<char, piece_bytes> bytes_{};
     std::size_t unused_ = 0;
 };
 
@@ -101,7 +101,7 @@ std::string receive(certs::outgoing& from, const peer_request& r, const std::fun
     const auto status = parser.get().result_int();
     if (status == 404) return r.url + ": does not have the file";
     if (status != (r.from > 0 ? 206u : 200u)) return r.url + ": answers " + std::to_string(status);
-    std::string block(block_bytes, '\0');
+    std::string block(piece_bytes, '\0');
     while (!parser.is_done()) {
         auto& body = parser.get().body();
         body.data = block.data();
@@ -143,7 +143,7 @@ class plain_source final : public body_source {
         , blob_(std::move(blob))
         , at_(range.first)
         , end_(range.end)
-        , block_(block_bytes, '\0') {}
+        , block_(piece_bytes, '\0') {}
 
     task<std::optional<std::string_view>> next() override {
         const auto wanted = std::min<std::size_t>(block_.size(), static_cast<std::size_t>(end_ - at_));

@@ -70,13 +70,13 @@ CREATE TABLE redo (
 INSERT INTO redo (log, applied) VALUES (abs(random() / 2) + 1, 0);
 )sql";
 
-constexpr migration migrations[] = {
+constexpr migration state_db_migrations[] = {
     {1, "sessions_and_messages", sessions_and_messages},
     {2, "redo_log", redo_log},
 };
 
 } // namespace
 
-std::span<const migration> state_migrations() { return migrations; }
+std::span<const migration> state_migrations() { return state_db_migrations; }
 
 } // namespace fb::storage::sqlite
