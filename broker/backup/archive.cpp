@@ -39,36 +39,43 @@ std::string words_of(archive* a) {
 
 } // namespace
 
+void archive_write_end::operator()(archive* a) const noexcept { archive_write_free(a); }
+
+void archive_read_end::operator()(archive* a) const noexcept { archive_read_free(a); }
+
 // --- writing ---
 
 archive_writer::archive_writer(sink out, std::int64_t modified_at)
     : out_(std::move(out))
     , modified_at_(modified_at)
     , archive_(archive_write_new()) {
-    if (archive_ == nullptr) throw failure(fault::not_done, "no memory for an archive");
-    const auto put = [](archive* a, void* self, const void* bytes, std::size_t count) -> la_ssize_t {
+    if (!archive_) throw failure(fault::not_done, "no memory for an archive");
+    // libarchive must not learn of a failure: after one it does not close its own buffers, and loses them.
+    const auto put = [](archive*, void* self, const void* bytes, std::size_t count) -> la_ssize_t {
         auto& writer = *static_cast<archive_writer*>(self);
-        return guarded(writer.thrown_, a, [&] {
-            writer.out_(std::string_view(static_cast<const char*>(bytes), count));
-            return static_cast<la_ssize_t>(count);
-        });
+        if (!writer.silent_) {
+            try {
+                writer.out_(std::string_view(static_cast<const char*>(bytes), count));
+            } catch (...) {
+                writer.thrown_ = std::current_exception();
+                writer.silent_ = true;
+            }
+        }
+        return static_cast<la_ssize_t>(count);
     };
-    require(archive_write_set_format_gnutar(archive_));
-    require(archive_write_add_filter_zstd(archive_));
-    require(archive_write_set_bytes_per_block(archive_, block_bytes));
-    require(archive_write_set_bytes_in_last_block(archive_, 1));
-    require(archive_write_open2(archive_, this, nullptr, put, nullptr, nullptr));
+    require(archive_write_set_format_gnutar(archive_.get()));
+    require(archive_write_add_filter_zstd(archive_.get()));
+    require(archive_write_set_bytes_per_block(archive_.get(), block_bytes));
+    require(archive_write_set_bytes_in_last_block(archive_.get(), 1));
+    require(archive_write_open2(archive_.get(), this, nullptr, put, nullptr, nullptr));
 }
 
-archive_writer::~archive_writer() {
-    archive_write_fail(archive_); // without it, its end would be written now
-    archive_write_free(archive_);
-}
+archive_writer::~archive_writer() { silent_ = true; } // its end would be written now
 
 void archive_writer::require(int code) {
-    if (code == ARCHIVE_OK) return;
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    throw failure(fault::not_done, "the backup cannot be written: " + words_of(archive_));
+    if (code == ARCHIVE_OK) return;
+    throw failure(fault::not_done, "the backup cannot be written: " + words_of(archive_.get()));
 }
 
 void archive_writer::begin(const std::string& name, std::uint64_t size) {
@@ -78,25 +85,25 @@ void archive_writer::begin(const std::string& name, std::uint64_t size) {
     archive_entry_set_filetype(entry.get(), AE_IFREG);
     archive_entry_set_perm(entry.get(), 0600);
     archive_entry_set_mtime(entry.get(), modified_at_, 0);
-    require(archive_write_header(archive_, entry.get()));
+    require(archive_write_header(archive_.get(), entry.get()));
 }
 
 void archive_writer::write(std::string_view bytes) {
     while (!bytes.empty()) {
-        const la_ssize_t count = archive_write_data(archive_, bytes.data(), bytes.size());
-        if (count <= 0) require(count == 0 ? ARCHIVE_FATAL : static_cast<int>(count));
+        const la_ssize_t count = archive_write_data(archive_.get(), bytes.data(), bytes.size());
+        require(count > 0 ? ARCHIVE_OK : count == 0 ? ARCHIVE_FATAL : static_cast<int>(count));
         bytes.remove_prefix(static_cast<std::size_t>(count));
     }
 }
 
-void archive_writer::finish() { require(archive_write_close(archive_)); }
+void archive_writer::finish() { require(archive_write_close(archive_.get())); }
 
 // --- reading ---
 
 archive_reader::archive_reader(source in)
     : in_(std::move(in))
     , archive_(archive_read_new()) {
-    if (archive_ == nullptr) throw failure(fault::not_done, "no memory for an archive");
+    if (!archive_) throw failure(fault::not_done, "no memory for an archive");
     const auto give = [](archive* a, void* self, const void** bytes) -> la_ssize_t {
         auto& reader = *static_cast<archive_reader*>(self);
         return guarded(reader.thrown_, a, [&] {
@@ -105,21 +112,20 @@ archive_reader::archive_reader(source in)
             return static_cast<la_ssize_t>(part.size());
         });
     };
-    require(archive_read_support_filter_zstd(archive_));
-    require(archive_read_support_format_tar(archive_));
-    require(archive_read_open(archive_, this, nullptr, give, nullptr));
+    require(archive_read_support_filter_zstd(archive_.get()));
+    require(archive_read_support_format_tar(archive_.get()));
+    require(archive_read_open(archive_.get(), this, nullptr, give, nullptr));
 }
-
-archive_reader::~archive_reader() { archive_read_free(archive_); }
 
 void archive_reader::require(long code) {
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    if (code < ARCHIVE_OK) throw failure(fault::unusable, "the backup is damaged or cut short: " + words_of(archive_));
+    if (code < ARCHIVE_OK)
+        throw failure(fault::unusable, "the backup is damaged or cut short: " + words_of(archive_.get()));
 }
 
 std::optional<archive_reader::member> archive_reader::next() {
     archive_entry* entry = nullptr;
-    const int code = archive_read_next_header(archive_, &entry);
+    const int code = archive_read_next_header(archive_.get(), &entry);
     require(code);
     if (code == ARCHIVE_EOF) {
         while (!in_().empty()) {
@@ -135,7 +141,7 @@ std::optional<archive_reader::member> archive_reader::next() {
 }
 
 std::size_t archive_reader::read(std::span<char> into) {
-    const la_ssize_t count = archive_read_data(archive_, into.data(), into.size());
+    const la_ssize_t count = archive_read_data(archive_.get(), into.data(), into.size());
     require(count);
     return static_cast<std::size_t>(count);
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,13 @@
 struct archive;
 
 namespace fb::backup {
+
+struct archive_write_end {
+    void operator()(archive* a) const noexcept;
+};
+struct archive_read_end {
+    void operator()(archive* a) const noexcept;
+};
 
 class archive_writer {
   public:
@@ -33,8 +41,9 @@ class archive_writer {
 
     sink out_;
     std::exception_ptr thrown_; // by out_, within libarchive
+    bool silent_ = false;       // nothing goes to out_ any more
     std::int64_t modified_at_;
-    archive* archive_;
+    std::unique_ptr<archive, archive_write_end> archive_;
 };
 
 class archive_reader {
@@ -42,7 +51,6 @@ class archive_reader {
     /// The next bytes of the file, valid until the next call; empty at the end.
     using source = std::function<std::string_view()>;
     explicit archive_reader(source in);
-    ~archive_reader();
     archive_reader(const archive_reader&) = delete;
     archive_reader& operator=(const archive_reader&) = delete;
 
@@ -60,7 +68,7 @@ class archive_reader {
 
     source in_;
     std::exception_ptr thrown_; // by in_, within libarchive
-    archive* archive_;
+    std::unique_ptr<archive, archive_read_end> archive_;
 };
 
 } // namespace fb::backup
