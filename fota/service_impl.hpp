@@ -131,7 +131,8 @@ struct service::impl {
     void answer(const report& r, verdict v, std::string_view reason);
     bool admit(slot& s, const report& r);
     std::optional<storage::device> registered(slot& s, const peer& from);
-    void touch(slot& s, storage::device& d, const peer& from) const;
+    void touch(slot& s, storage::device& d, const report& r) const;
+    bool outdated(const slot& s, const report& r) const;
     void on_status(slot& s, const report& r, const status_report& status);
     std::optional<step> version_reported(slot& s, const std::string& version, const std::optional<std::string>& boot_id,
                                          const storage::device& before);

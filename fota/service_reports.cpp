@@ -1,4 +1,6 @@
 // What devices publish: the way in for all reports, then status and progress. Results are in service_results.cpp.
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 #include "fota/device_attributes.hpp"
@@ -95,7 +97,7 @@ bool service::impl::admit(slot& s, const report& r) {
         not_now(r, "the database cannot be read now");
         return false;
     }
-    s.last_seen = now;
+    if (!r.received_at) s.last_seen = now;
     return true;
 }
 
@@ -114,24 +116,31 @@ std::optional<storage::device> service::impl::registered(slot& s, const peer& fr
 }
 
 /// What every report tells by being there.
-void service::impl::touch(slot& s, storage::device& d, const peer& from) const {
+void service::impl::touch(slot& s, storage::device& d, const report& r) const {
+    const auto& from = r.from;
     if (!from.address.empty()) d.ip = from.address;
     if (from.certificate_fingerprint) d.cert_fingerprint = from.certificate_fingerprint;
     if (ours(s)) d.online = s.online();
-    d.last_seen = s.last_seen;
+    d.last_seen = std::max(d.last_seen, r.received_at ? r.received_at : s.last_seen);
+}
+
+/// It waited in a spool, and the device has been heard since, elsewhere perhaps: what it is now is known better.
+bool service::impl::outdated(const slot& s, const report& r) const {
+    return r.received_at && s.row && s.row->last_seen > r.received_at;
 }
 
 void service::impl::on_status(slot& s, const report& r, const status_report& status) {
     auto known = registered(s, r.from);
     if (!known) return answer(r, verdict::refused, "the device is not registered");
     if (!status.version && !s.row) return answer(r, verdict::accepted, ""); // a last will registers nobody
+    if (outdated(s, r)) return answer(r, verdict::accepted, "");
     // Speaking again takes an earlier "online": false back.
     if (s.holds(r.from.connection)) s.said_offline = status.online && !*status.online;
 
     auto d = std::move(*known);
     const auto before = d;
     bool changed = describe(d, status);
-    touch(s, d, r.from);
+    touch(s, d, r);
     const bool seen_due =
         !before.last_seen || now < *before.last_seen || now - *before.last_seen >= limits.last_seen_interval;
     changed |= !s.row || seen_due || d.online != before.online || d.ip != before.ip ||

@@ -32,8 +32,8 @@ void service::impl::on_result(slot& s, const report& r, const result_report& res
     const auto st = step_of_result(s, *b, result);
     storage::record_report op = st ? operation(*st) : storage::record_report{};
     auto d = std::move(*known);
-    if (result.status == storage::result_status::success) d.firmware_version = result.version;
-    touch(s, d, r.from);
+    if (result.status == storage::result_status::success && !outdated(s, r)) d.firmware_version = result.version;
+    touch(s, d, r);
     if (st) count_outcome(d, *st);
 
     storage::update_result row;

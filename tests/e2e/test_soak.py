@@ -232,6 +232,9 @@ class Soak(Case):
             d.calm.set()
         eventually(lambda: not any(d.unsaid for d in devices), "every result is acknowledged")
         eventually(self.settled, "every update has ended", 3 * PATIENCE_S)
+        for d in devices:  # as after its next connect
+            d._say("status", {"version": d.version, "type": "sensor"})
+        eventually(lambda: self.versions() == {d.id: d.version for d in devices}, "the versions are those that run")
         self.check(devices)
         print(dict(done), "results:", self.one("SELECT count(*) FROM update_results"), "updates:",
               self.server.sql("SELECT state, count(*) FROM updates GROUP BY 1 ORDER BY 1"))
@@ -242,6 +245,9 @@ class Soak(Case):
         waiting = self.one(f"SELECT count(*) FROM updates WHERE state NOT IN ({states})")
         spools = [self.gauge(g, "fotabroker_spool_payload_bytes") for g in self.gateways]
         return waiting == "0" and not any(spools) and self.one("SELECT count(*) FROM outbox") == "0"
+
+    def versions(self):
+        return dict(self.server.sql("SELECT device_id, firmware_version FROM devices"))
 
     def gauge(self, g, name):
         for line in self.rest(g).get("/metrics").body.decode().splitlines():
@@ -260,8 +266,6 @@ class Soak(Case):
         said = {(*key, result["status"]) for d in devices for key, result in d.done.items()}
         self.assertEqual([r for r in stored if r not in said], [], "nothing that nobody said")
         self.assertTrue(all(count == 1 for count in stored.values()))
-        versions = dict(self.server.sql("SELECT device_id, firmware_version FROM devices"))
-        self.assertEqual(versions, {d.id: d.version for d in devices})
         last = {}
         for update, before, after in self.server.sql("SELECT update_id, coalesce(from_state, ''), to_state FROM update_events "
                                                      "ORDER BY update_id, id"):

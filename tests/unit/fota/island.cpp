@@ -111,6 +111,23 @@ TEST_CASE("a database that goes again in the middle of the spool: everything onc
     CHECK(i.w.state(id) == update_state::succeeded);
 }
 
+TEST_CASE("what waited in the spool does not undo what the device has said since, to another gateway") {
+    island i;
+    i.w.come("dev");
+    i.w.database(true);
+    i.w.status("dev", R"({"type":"sensor","version":"1.0.1"})");
+    auto d = i.w.device("dev"); // another gateway, which can reach the database
+    ++d.session_epoch;
+    d.firmware_version = "1.0.2";
+    d.last_seen = i.w.now + std::chrono::seconds(1);
+    const storage::fota_operation newer = storage::record_report{d, {}, {}, {}};
+    REQUIRE(i.w.stored->apply({&newer, 1}).front());
+    i.w.now += std::chrono::minutes(1);
+    i.w.database(false);
+    CHECK(i.w.device("dev").firmware_version == "1.0.2");
+    CHECK(i.spool.reports.empty());
+}
+
 TEST_CASE("a device that leaves on the island is offline when the database is back") {
     island i;
     i.offered();
