@@ -45,7 +45,7 @@ void add_other_options(CLI::App& command, serve_flags& f) {
         ->option_text("URL");
     command.add_option("--database-password-file", f.database_password_file, "Its first line is PostgreSQL's password")
         ->option_text("FILE");
-    command.add_option("--shards", f.shards, "Threads for MQTT; 0: one per core")
+    command.add_option("--shards", f.shards, "Threads for MQTT; 0: one for every two cores")
         ->option_text("N")
         ->check(CLI::Range(0, 256));
     command.add_option("--durability", f.durability, "When a QoS 1 or 2 message counts as safe (default auto)")

@@ -127,7 +127,7 @@ struct disk_config {
 
 struct config {
     std::filesystem::path data_dir = "/var/lib/fotabroker";
-    std::uint32_t shards = 0; // 0: one per core
+    std::uint32_t shards = 0; // 0: one for every two cores
     log_config log;
     std::vector<mqtt_listener> listeners{mqtt_listener{}};
     durability_class durability = durability_class::automatic;

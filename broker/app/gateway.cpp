@@ -80,7 +80,7 @@ gateway::gateway(const config& c, std::function<void()> damaged)
         spdlog::info("the limit of open files is {}: at most about {} connections, not connections_max = {}", files,
                      files > own_files ? files - own_files : 0, config_.limits.connections_max);
     }
-    if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency());
+    if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency() / 2);
     for (http_listener& l : config_.http.listeners) take_free_port(l.url);
     open_stores();
     make_spill();
