@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "bench/micro/operation.hpp"
-#include "broker/core/routing_index.hpp"
+#include "broker/core/match_cache.hpp"
 
 namespace fb::micro {
 namespace {
@@ -47,14 +47,18 @@ runner match(std::size_t filters) {
 }
 
 struct cached_index : filled_index {
-    using filled_index::filled_index;
+    explicit cached_index(std::size_t filters)
+        : filled_index(filters) {
+        for (int i = 0; i < 2; ++i) // it keeps what it sees twice
+            for (const auto& topic : topics) cache.lookup(topic);
+    }
     core::match_cache cache{index, 4096};
 };
 
 runner match_cached() {
     return [world = std::make_shared<cached_index>(1000)](std::uint64_t count) {
         for (std::uint64_t i = 0; i < count; ++i) {
-            const auto& list = world->cache.lookup(world->topics[i % world->topics.size()]);
+            const auto list = world->cache.lookup(world->topics[i % world->topics.size()]);
             must(list->entries.size() == 1, "one match");
         }
         return count;

@@ -270,6 +270,12 @@ void routing_index::collect(std::string_view topic, matches& out) const {
 
 match_list_ptr routing_index::match(std::string_view topic) const {
     auto list = boost::intrusive_ptr<match_list>(new match_list);
+    match(topic, *list);
+    return list;
+}
+
+void routing_index::match(std::string_view topic, match_list& into) const {
+    into.clear();
     matches found;
     std::shared_lock lock(mutex_);
     collect(topic, found);
@@ -278,44 +284,20 @@ match_list_ptr routing_index::match(std::string_view topic) const {
                std::tie(b->session.shard, b->session.slot, b->session.generation);
     };
     if (found.plain.size() > 1) std::stable_sort(found.plain.begin(), found.plain.end(), by_session); // it allocates
-    list->entries.reserve(found.plain.size());
+    into.entries.reserve(found.plain.size());
     std::vector<std::uint32_t> ids;
-    for (const subscriber* s : found.plain) merge(list->entries, ids, *s);
-    auto e = list->entries.begin();
+    for (const subscriber* s : found.plain) merge(into.entries, ids, *s);
+    auto e = into.entries.begin();
     for (const subscriber* s : found.plain) { // in the order of the entries
         while (e->session != s->session) ++e;
-        if (e->some_no_local && !s->options.no_local) merge(list->own, ids, *s);
+        if (e->some_no_local && !s->options.no_local) merge(into.own, ids, *s);
     }
     if (!ids.empty()) {
         const auto shared_ids = boost::intrusive_ptr<id_list>(new id_list);
         shared_ids->ids = std::move(ids);
-        list->ids = shared_ids;
+        into.ids = shared_ids;
     }
-    for (share_group* g : found.shared) list->shares.push_back({g, g->members});
-    return list;
-}
-
-/// What a list counts in the cache.
-std::size_t match_cache::weight(const match_list& list) noexcept {
-    return list.entries.size() + list.own.size() + list.shares.size();
-}
-
-const match_list_ptr& match_cache::lookup(std::string_view topic) {
-    const std::uint64_t version = index_.version(topic); // read before matching: invariant (3)
-    auto it = entries_.find(topic);
-    if (it != entries_.end() && it->second.version == version) return it->second.list;
-    if (it == entries_.end()) {
-        if (entries_.size() >= entries_max_ || held_ >= entries_max_ * 64) {
-            entries_.clear();
-            held_ = 0;
-        }
-        it = entries_.emplace(std::string(topic), entry{}).first;
-    } else {
-        held_ -= weight(*it->second.list);
-    }
-    it->second = entry{version, index_.match(topic)};
-    held_ += weight(*it->second.list);
-    return it->second.list;
+    for (share_group* g : found.shared) into.shares.push_back({g, g->members});
 }
 
 } // namespace fb::core

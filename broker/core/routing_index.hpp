@@ -62,6 +62,13 @@ struct match_list : boost::intrusive_ref_counter<match_list, boost::thread_safe_
     std::vector<match_share> shares;
     id_list_ptr ids; // null: none of the entries has any
 
+    void clear() noexcept {
+        entries.clear();
+        own.clear();
+        shares.clear();
+        ids.reset();
+    }
+
     /// Null: every matching subscription says no-local.
     const match_entry* own_entry(const session_handle& who) const noexcept {
         const auto at = std::find_if(own.begin(), own.end(), [&](const match_entry& e) { return e.session == who; });
@@ -89,6 +96,8 @@ class routing_index {
     share_members_ptr members_of(const share_group& group) const;
 
     match_list_ptr match(std::string_view topic) const;
+    /// The same into a list that nobody else has yet, whose memory is used again.
+    void match(std::string_view topic, match_list& into) const;
     std::uint64_t version(std::string_view topic) const noexcept;
 
     std::size_t subscription_count() const noexcept { return count_.load(std::memory_order_relaxed); }
@@ -162,32 +171,6 @@ class routing_index {
 
     std::array<std::atomic<std::uint64_t>, version_count> versions_{};
     std::atomic<std::size_t> count_{0};
-};
-
-/// A shard's bounded topic -> match list cache. One thread. `entries_max` topics with 64 times as many subscribers in
-/// all; a full cache forgets everything, which costs one round of misses and needs no bookkeeping per hit.
-class match_cache {
-  public:
-    match_cache(const routing_index& index, std::size_t entries_max)
-        : index_(index)
-        , entries_max_(entries_max) {}
-    const match_list_ptr& lookup(std::string_view topic);
-
-  private:
-    struct entry {
-        std::uint64_t version = 0;
-        match_list_ptr list;
-    };
-    struct hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
-    };
-    static std::size_t weight(const match_list& list) noexcept;
-
-    const routing_index& index_;
-    std::size_t entries_max_;
-    std::size_t held_ = 0; // match entries of all lists
-    boost::unordered_flat_map<std::string, entry, hash, std::equal_to<>> entries_;
 };
 
 } // namespace fb::core

@@ -1,6 +1,5 @@
 // The two shared structures. Method: random operations against a naive model, and real threads for the thread
 // sanitizer.
-#include "broker/core/routing_index.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "broker/core/match_cache.hpp"
 #include "broker/core/retained.hpp"
 #include "proto/topic.hpp"
 
@@ -124,6 +124,22 @@ TEST_CASE("the routing index finds what a naive search finds, and a cache is nev
     CHECK(index.node_count() == 0);
 }
 
+TEST_CASE("a cache keeps a topic from the second time on; those that come once push nothing out") {
+    routing_index index;
+    index.subscribe("a/#", {{1, 1, 0}, {}, 0, false});
+    match_cache cache(index, 64);
+    cache.lookup("a/kept");
+    const auto kept = cache.lookup("a/kept");
+    for (int i = 0; i < 500; ++i) cache.lookup("a/" + std::to_string(i));
+    CHECK(cache.lookup("a/kept") == kept);
+
+    const auto once = cache.lookup("a/once"), other = cache.lookup("b/once");
+    CHECK(once->entries.size() == 1); // as it was given
+    CHECK(other->entries.empty());
+    index.subscribe("a/kept", {{1, 2, 0}, {}, 0, false});
+    CHECK(cache.lookup("a/kept")->entries.size() == 2);
+}
+
 TEST_CASE("unsubscribing what was never subscribed changes nothing") {
     routing_index index;
     index.subscribe("a/b", {{1, 1, 0}, {}, 0, false});
@@ -147,11 +163,13 @@ TEST_CASE("threads may subscribe, match and retain at once; a match that begins 
             const std::string topic = "a/" + std::to_string(random() % 4);
             const std::string filter = random() % 4 == 0 ? "a/+" : topic;
             index.subscribe(filter, {own, {}, 0, false});
-            const auto& list = *cache.lookup(topic);
+            const auto found = cache.lookup(topic);
+            const auto& list = *found;
             missed += std::none_of(list.entries.begin(), list.entries.end(),
                                    [&](const match_entry& e) { return e.session == own; });
             index.unsubscribe(filter, own);
-            const auto& after = *cache.lookup(topic);
+            const auto left = cache.lookup(topic);
+            const auto& after = *left;
             missed += std::any_of(after.entries.begin(), after.entries.end(),
                                   [&](const match_entry& e) { return e.session == own; });
             store.store(make(topic, i % 3 == 0 ? "" : "x"),
