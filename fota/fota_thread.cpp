@@ -171,13 +171,15 @@ fota_thread::fota_thread(settings s, broker_port& broker, storage::fota_store& s
     throw std::runtime_error("fota: " + fault);
 }
 
-fota_thread::~fota_thread() {
+fota_thread::~fota_thread() { stop(); }
+
+void fota_thread::stop() {
     {
         std::lock_guard lock(impl_->mutex);
         impl_->stopping = true;
         impl_->wake.notify_one();
     }
-    impl_->thread.join();
+    if (impl_->thread.joinable()) impl_->thread.join();
 }
 
 void fota_thread::post(call c) { impl_->push(std::move(c)); }

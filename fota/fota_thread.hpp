@@ -23,7 +23,10 @@ class fota_thread {
     /// storage's error text is thrown as std::runtime_error. The ports must outlive this object.
     fota_thread(settings s, broker_port& broker, storage::fota_store& store, storage::blob_files blobs,
                 report_spool* spool = nullptr);
-    ~fota_thread(); // runs what was posted, waits for the store, stops
+    ~fota_thread();
+
+    /// Runs what was posted, waits for the store, ends. What is posted afterwards is never run.
+    void stop();
 
     void post(call c);
     /// What FOTA takes for the time: this machine's and so much more. With several gateways it is the database's, so

@@ -39,12 +39,6 @@ config parsed(const std::string& name, Parse parse) {
     }
 }
 
-std::string machine_name() {
-    std::array<char, 256> name{};
-    if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-    return name.data();
-}
-
 void check_listener(const mqtt_listener& l, bool passwords, std::vector<std::string>& faults) {
     const auto where = "listener " + to_string(l.url) + ": ";
     if (!l.url.tls() && !l.allow_anonymous && !passwords) {
@@ -165,6 +159,11 @@ certs::tls_settings tls_settings_of(const config& c, const tls_files& files, cer
     certs::tls_settings out{resolve(c, files.cert), resolve(c, files.key), std::nullopt, clients};
     if (clients != certs::client_certificates::none) out.client_ca = resolve(c, files.client_ca);
     return out;
+}
+
+std::string machine_name() {
+    std::array<char, 256> name{};
+    return gethostname(name.data(), name.size() - 1) == 0 && name[0] != 0 ? name.data() : "localhost";
 }
 
 std::string public_url_of(const config& c, std::uint16_t bound_port) {

@@ -99,7 +99,7 @@ struct database_config {
     std::string schema = "public";
     std::chrono::seconds connect_timeout{5};
     std::chrono::seconds statement_timeout{10};
-    std::chrono::seconds start_wait{60};
+    std::chrono::seconds start_wait{5};
     std::int64_t spool_bytes_max = 64 << 20; // reports kept here while PostgreSQL is away
 
     bool sqlite() const { return url == "sqlite"; }
@@ -174,6 +174,9 @@ certs::client_certificates client_certificates_of(const tls_files& files, bool a
 
 /// What the listener's TLS context is made from.
 certs::tls_settings tls_settings_of(const config& c, const tls_files& files, certs::client_certificates clients);
+
+/// This machine's name, "localhost" when it has none.
+std::string machine_name();
 
 /// What download URLs begin with: http.public_url, else made from the first HTTP listener and the port it got (this
 /// machine's name when it listens on all addresses). Empty without listeners.

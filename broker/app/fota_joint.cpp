@@ -56,7 +56,8 @@ void fota_joint::on_local(core::local_delivery&& d) {
             broker_->verdict(d.token, proto::reason_code::not_authorized, "only the device itself may report here");
         return;
     }
-    if (fota_->pending() > fota_calls_max) {
+    fota::fota_thread* fota = fota_.load(std::memory_order_acquire);
+    if (fota != nullptr && fota->pending() > fota_calls_max) {
         if (d.token)
             broker_->verdict(d.token, proto::reason_code::quota_exceeded,
                              "too many reports are waiting; send it again later");
@@ -73,39 +74,54 @@ void fota_joint::on_local(core::local_delivery&& d) {
     }
     r.wants_ack = bool(d.token);
     if (d.token) r.token = remember(d.token);
-    fota_->post([r = std::move(r)](fota::service& s, fota::timestamp now) { s.on_report(r, now); });
+    if (fota == nullptr && before_fota(r)) return;
+    post(*fota_.load(std::memory_order_acquire), r);
+}
+
+void fota_joint::post(fota::fota_thread& fota, const fota::report& r) {
+    fota.post([r](fota::service& s, fota::timestamp now) { s.on_report(r, now); });
 }
 
 void fota_joint::on_peer(core::peer_event&& e) {
     if (!e.peer.who->is_device()) return;
     using kind = core::peer_event::kind;
     const fota::peer who = peer_of(e.peer);
+    const bool of_updates = e.what == kind::connected || e.what == kind::disconnected ||
+                            proto::topic_matches(e.filter, fota::update_topic(who.device_id));
+    if (!of_updates) return;
+    if (fota_.load(std::memory_order_acquire) == nullptr && before_fota(e, who)) return;
+    fota::fota_thread& fota = *fota_.load(std::memory_order_acquire);
     switch (e.what) {
-    case kind::connected:
-        return fota_->post([this, who](fota::service& s, fota::timestamp now) {
-            update_filters_.erase(who.connection);
-            s.device_connected(who, now);
-        });
+    case kind::connected: return post_connected(fota, who);
     case kind::disconnected:
-        return fota_->post([this, who](fota::service& s, fota::timestamp now) {
+        return fota.post([this, who](fota::service& s, fota::timestamp now) {
             update_filters_.erase(who.connection);
             s.device_disconnected(who, now);
         });
-    case kind::subscribed:
-        if (!proto::topic_matches(e.filter, fota::update_topic(who.device_id))) return;
-        return fota_->post([this, who, filter = e.filter](fota::service& s, fota::timestamp now) {
-            auto& filters = update_filters_[who.connection];
-            if (std::find(filters.begin(), filters.end(), filter) == filters.end()) filters.push_back(filter);
-            s.device_ready(who, now);
-        });
+    case kind::subscribed: return post_subscribed(fota, who, e.filter);
     case kind::unsubscribed:
-        return fota_->post([this, who, filter = e.filter](fota::service& s, fota::timestamp now) {
+        return fota.post([this, who, filter = e.filter](fota::service& s, fota::timestamp now) {
             const auto at = update_filters_.find(who.connection);
             if (at == update_filters_.end() || std::erase(at->second, filter) == 0 || !at->second.empty()) return;
             update_filters_.erase(at);
             s.device_not_ready(who, now);
         });
     }
+}
+
+void fota_joint::post_connected(fota::fota_thread& fota, const fota::peer& who) {
+    fota.post([this, who](fota::service& s, fota::timestamp now) {
+        update_filters_.erase(who.connection);
+        s.device_connected(who, now);
+    });
+}
+
+void fota_joint::post_subscribed(fota::fota_thread& fota, const fota::peer& who, const std::string& filter) {
+    fota.post([this, who, filter](fota::service& s, fota::timestamp now) {
+        auto& filters = update_filters_[who.connection];
+        if (std::find(filters.begin(), filters.end(), filter) == filters.end()) filters.push_back(filter);
+        s.device_ready(who, now);
+    });
 }
 
 void fota_joint::publish_live(std::string_view topic, std::string payload, std::uint32_t expiry_s) {

@@ -13,14 +13,13 @@
 #include "broker/app/open_state.hpp"
 #include "broker/app/state_metrics.hpp"
 #include "broker/app/state_records.hpp"
+#include "broker/app/tls_contexts.hpp"
 #include "broker/app/version.hpp"
 #include "broker/auth/file_authenticator.hpp"
 #include "broker/net/listen_socket.hpp"
 #include "broker/net/time_now.hpp"
-#include "certs/digest.hpp"
 #include "certs/identity.hpp"
 #include "storage/open.hpp"
-#include "storage/postgres/gateway_store.hpp"
 #include "storage/spool_store.hpp"
 
 namespace fb::app {
@@ -55,12 +54,7 @@ std::shared_ptr<const core::authenticator> authenticator_of(const config& c) {
     return out;
 }
 
-constexpr std::size_t key_bytes = 32;
-
-std::string machine_name() {
-    std::array<char, 256> name{};
-    return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != 0 ? name.data() : "gateway";
-}
+constexpr std::chrono::seconds look_again{1}, look_seldom{10};
 
 /// Port 0 has to become a real one before download URLs are made.
 void take_free_port(endpoint& url) {
@@ -82,7 +76,8 @@ gateway::gateway(const config& c, std::function<void()> damaged)
     }
     if (config_.shards == 0) config_.shards = std::max(1u, std::thread::hardware_concurrency() / 2);
     for (http_listener& l : config_.http.listeners) take_free_port(l.url);
-    open_stores();
+    data_.require_whole();
+    blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
     make_spill();
     make_broker(); // it listens now: who comes while a large state.db is read is answered a little later, not refused
     session_store_ = open_state(data_, config_.state, storage::redo::redo_store::bring_in::later);
@@ -90,99 +85,74 @@ gateway::gateway(const config& c, std::function<void()> damaged)
     writer_ = std::make_unique<state_writer>(*session_store_);
     writer_->on_committed([this](core::shard_id shard, std::uint64_t serial) { broker_->committed(shard, serial); });
     writer_->on_refusing([this](bool refuses) { broker_->store_state(refuses); });
+    make_spool();
+    joint_.connect(*broker_, spool_.get());
     make_fota();
-    meet_neighbours();
-    make_housekeeping();
-    make_http();
     broker_->start();
     make_control();
-}
-
-fota::settings gateway::fota_settings() {
-    fota::settings out = config_.fota;
-    out.public_url = public_url();
-    out.url_key = data_.url_key();
-    out.self.id = data_.gateway_id();
-    out.self.name = config_.gateway.name.empty() ? machine_name() : config_.gateway.name;
-    out.self.version = program_version;
-    if (config_.database.sqlite()) return out;
-    out.shared = true;
-    out.self.peer_url = config_.gateway.peer_url.empty() ? out.public_url : config_.gateway.peer_url;
-    gateways_ = storage::postgres::make_gateway_store(postgres_settings_of(config_));
-    // Who made a URL is not who serves it: the keys are the database's. Ours is what the first gateway brings along.
-    out.url_key = shared_key("url", out.url_key);
-    peer_key_ = shared_key("peer", certs::random_bytes(key_bytes));
-    return out;
-}
-
-std::string gateway::shared_key(const std::string& name, const std::string& ours) {
-    const auto key = certs::from_base64(value_or_throw(gateways_->shared_secret(name, certs::base64(ours))));
-    if (!key || key->size() != key_bytes)
-        throw std::runtime_error("shared_secrets: the row '" + name + "' is damaged: it must be 32 bytes in base64");
-    return *key;
-}
-
-void gateway::make_fota() {
-    auto settings = fota_settings();
-    if (settings.shared && config_.database.spool_bytes_max > 0) {
-        auto opened = value_or_throw(storage::open_sqlite_spool(data_.spool_db()));
-        if (opened.put_aside)
-            spdlog::error("spool.db was damaged and is now {}; reports in it are not in the database",
-                          opened.put_aside->string());
-        spool_ = std::make_unique<report_spool>(std::move(opened.store), config_.database.spool_bytes_max);
-    }
-    joint_.connect(*broker_);
-    fota_ = std::make_unique<fota::fota_thread>(std::move(settings), joint_, *fota_store_, *blobs_, spool_.get());
-    joint_.connect(*fota_);
-    if (spool_) spool_->connect(*fota_);
-}
-
-void gateway::meet_neighbours() {
-    if (!gateways_) return;
-    neighbours_ = std::make_unique<neighbours>(
-        std::move(gateways_), neighbours::settings{data_.gateway_id(), config_.gateway.dead_after}, *fota_);
-    peer_files::settings how;
-    how.key = peer_key_;
-    if (!config_.gateway.peer_ca.empty()) how.ca = resolve(config_, config_.gateway.peer_ca);
-    how.file_bytes_max = static_cast<std::int64_t>(config_.http.server.upload_bytes_max);
-    how.free_bytes_min = static_cast<std::int64_t>(config_.http.server.free_bytes_min);
-    peer_files_ = std::make_unique<peer_files>(how, *blobs_, *neighbours_, *fota_);
-}
-
-void gateway::make_housekeeping() {
-    housekeeping::permissions may;
-    if (neighbours_) may.prune = [this] { return neighbours_->leads(); };
-    may.remove_files = [this] {
-        if (!data_.has_damaged_fota_db()) return true;
-        spdlog::warn("{}: no firmware file is removed while a damaged fota.db lies here: its rows name them",
-                     data_.path().string());
-        return false;
-    };
-    housekeeping_ = std::make_unique<housekeeping>(
-        config_.retention, *fota_store_, *blobs_,
-        [this](storage::fota_operation op, auto done) { fota_->submit(std::move(op), std::move(done)); },
-        std::move(may));
 }
 
 gateway::~gateway() {
     if (queues_) queues_->stop(); // first: a copy of state.db waits for it
     control_.reset();
-    http_.reset();
-    housekeeping_.reset();
+    late_.reset();
+    if (fota_) fota_->stop_serving();
     if (broker_) broker_->stop();
-    if (peer_files_) peer_files_->stop();
-    if (neighbours_) neighbours_->stop();
-    if (spool_) spool_->stop();
     fota_.reset();
+    spool_.reset(); // what it still has to say goes to the joint
     writer_.reset();
 }
 
-void gateway::open_stores() {
-    data_.require_whole();
-    fota_store_ = await_database(config_);
-    data_.ensure_admin_token(*fota_store_,
-                             config_.database.sqlite() ? "admin" : "admin " + to_string(data_.gateway_id()));
-    blobs_ = value_or_throw(storage::blob_files::open(data_.blobs()));
+void gateway::make_spool() {
+    if (config_.database.sqlite() || config_.database.spool_bytes_max == 0) return;
+    auto opened = value_or_throw(storage::open_sqlite_spool(data_.spool_db()));
+    if (opened.put_aside)
+        spdlog::error("spool.db was damaged and is now {}; reports in it are not in the database",
+                      opened.put_aside->string());
+    spool_ = std::make_unique<report_spool>(std::move(opened.store), config_.database.spool_bytes_max);
+}
+
+void gateway::make_fota() {
+    if (auto store = await_database(config_)) return make_fota(std::move(store));
+    spdlog::error("the database is away: MQTT is served, reports of devices are {}; updates and HTTP begin when it is "
+                  "there",
+                  spool_ ? "kept" : "refused");
+    late_ = std::make_unique<late_start>([this] { return make_fota_late(); });
+}
+
+void gateway::make_fota(std::unique_ptr<storage::fota_store> store) {
+    joint_.hold_reports();
+    try {
+        fota_ = std::make_unique<fota_side>(
+            fota_side::surroundings{config_, data_, *blobs_, joint_, spool_.get(),
+                                    [this](auto& server, const auto& fota) { furnish(server, fota); }},
+            std::move(store));
+    } catch (const std::exception&) {
+        joint_.let_reports_go();
+        throw;
+    }
+    joint_.connect(fota_->fota());
+}
+
+/// How long until it is worth trying again; nullopt: it is there.
+std::optional<std::chrono::milliseconds> gateway::make_fota_late() {
+    std::string trouble;
+    bool retryable = false;
+    try {
+        auto store = open_database(config_);
+        if (store) {
+            make_fota(std::move(*store));
+            spdlog::info("the database is there: updates and HTTP begin");
+            for (const std::string& url : fota_->urls()) spdlog::info("http {}/api/v1", url);
+            return std::nullopt;
+        }
+        trouble = store.err().text;
+        retryable = store.err().retryable();
+    } catch (const std::exception& why) {
+        trouble = why.what();
+    }
+    if (std::exchange(last_trouble_, trouble) != trouble) spdlog::error("still without the database: {}", trouble);
+    return retryable ? look_again : look_seldom; // what a person has to mend takes longer
 }
 
 void gateway::make_spill() {
@@ -201,17 +171,6 @@ core::message_space* gateway::space_for_messages() const {
     return level == core::memory_level::normal ? nullptr : spill_.get();
 }
 
-std::shared_ptr<certs::tls_context> gateway::tls_context(const tls_files& files,
-                                                         certs::client_certificates clients) const {
-    certs::tls_settings settings = tls_settings_of(config_, files, clients);
-    settings.clock_floor = FB_BUILD_DAY_UNIX_S; // a gateway's clock may start in 1970
-    auto context = std::make_shared<certs::tls_context>(settings);
-    if (certs::readable_by_others(settings.key)) {
-        spdlog::warn("{}: others on this machine can read this private key; chmod 600 it", settings.key.string());
-    }
-    return context;
-}
-
 void gateway::make_broker() {
     net::broker_settings settings;
     for (const mqtt_listener& l : config_.listeners) {
@@ -227,7 +186,7 @@ void gateway::make_broker() {
         out.identity_from_client_id = l.identity == device_identity::client_id;
         if (l.url.tls()) {
             const auto clients = client_certificates_of(l.tls, l.allow_anonymous);
-            out.tls = tls_context(l.tls, clients);
+            out.tls = tls_context_of(config_, l.tls, clients);
         }
         settings.listeners.push_back(std::move(out));
     }
@@ -308,68 +267,23 @@ void gateway::load_state(std::function<void()> damaged) {
                             std::move(damaged)});
 }
 
-std::pair<bool, std::string> gateway::disk_space() const {
-    const auto free = static_cast<std::uint64_t>(blobs_->bytes_free());
-    const std::uint64_t reserve = config_.http.server.free_bytes_min;
-    std::string text = std::to_string(free) + " bytes free";
-    if (free >= reserve) return {true, std::move(text)};
-    return {false, text + ", less than http.free_bytes_min = " + std::to_string(reserve) + ": uploads are refused"};
-}
-
-std::string gateway::public_url() {
-    return public_url_of(config_,
-                         config_.http.listeners.empty() ? std::uint16_t{0} : config_.http.listeners.front().url.port);
-}
-
-void gateway::make_http() {
-    if (config_.http.listeners.empty()) return;
-    http::settings settings = config_.http.server;
-    settings.version = program_version;
-    settings.public_url = public_url();
-    settings.peer_key = peer_key_;
-    for (const http_listener& l : config_.http.listeners) {
-        http::listener_settings out;
-        out.host = l.url.host;
-        out.port = l.url.port;
-        if (l.url.tls()) {
-            // Devices may show their certificate for downloads; people with tokens have none.
-            const auto clients =
-                l.tls.client_ca.empty() ? certs::client_certificates::none : certs::client_certificates::optional;
-            out.tls = tls_context(l.tls, clients);
-        }
-        settings.listeners.push_back(std::move(out));
-    }
-    http_ =
-        std::make_unique<http::server>(std::move(settings), *fota_, *fota_store_, *blobs_,
-                                       [this](auto op, auto done) { fota_->submit(std::move(op), std::move(done)); });
-    http_->add_health_check({"state_store", [this] { return writer_->health(); }});
-    http_->add_health_check({"state_db", [this] {
+void gateway::furnish(http::server& server, const storage::fota_store& store) {
+    server.add_health_check({"state_store", [this] { return writer_->health(); }});
+    server.add_health_check({"state_db", [this] {
                                  auto trouble = session_store_->trouble();
                                  const bool well = trouble.empty();
                                  return std::pair(well, well ? "keeps up with its log" : std::move(trouble));
                              }});
-    http_->add_health_check({"fota_store", [this] { return fota_->health(); }});
-    http_->add_health_check({"disk_space", [this] { return disk_space(); }});
-    if (neighbours_) http_->add_health_check({"gateways", [this] { return neighbours_->health(); }});
-    http_->add_metrics([this](std::string& out) {
+    server.add_metrics([this, &store](std::string& out) {
         broker_->append_metrics(out);
-        append_metric(out, "fotabroker_disk_free_bytes", "gauge", "Free where firmware files lie",
-                      static_cast<std::uint64_t>(blobs_->bytes_free()));
-        append_metric(out, "fotabroker_disk_reserve_bytes", "gauge", "What uploads leave free (http.free_bytes_min)",
-                      config_.http.server.free_bytes_min);
-        housekeeping_->append_metrics(out);
         append_metrics(out, *writer_);
         append_metrics(out, *session_store_);
         append_metric(out, "fotabroker_state_queues_unread", "gauge",
                       "Queues of sessions that are still to be read after the start", queues_->left());
         append_memory_metrics(out, spill_.get());
-        append_written_bytes(out, *session_store_, *fota_store_);
+        append_written_bytes(out, *session_store_, store);
         meter_.append_metrics(out);
-        if (neighbours_) neighbours_->append_metrics(out);
-        if (spool_) spool_->append_metrics(out);
-        if (peer_files_) peer_files_->append_metrics(out);
     });
-    http_->start();
 }
 
 void gateway::make_control() {
@@ -397,11 +311,12 @@ std::vector<std::string> gateway::description() const {
                                               : "client certificate required";
         lines.push_back("  mqtt   " + urls[i] + "  (" + who + ")");
     }
-    if (http_) {
-        for (const std::string& url : http_->urls()) lines.push_back("  http   " + url + "/api/v1");
+    if (!late_) {
+        for (const std::string& url : fota_->urls()) lines.push_back("  http   " + url + "/api/v1");
     }
     lines.push_back("  data   " + std::filesystem::absolute(data_.path()).string());
-    if (!config_.database.sqlite()) lines.push_back("  fota   " + config_.database.url);
+    if (!config_.database.sqlite())
+        lines.push_back("  fota   " + config_.database.url + (late_ ? "  (away: updates and HTTP begin later)" : ""));
     lines.push_back("  token  " + std::filesystem::absolute(data_.admin_token()).string() +
                     "  (admin; keep it secret)");
     return lines;

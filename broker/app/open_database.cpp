@@ -86,8 +86,8 @@ std::unique_ptr<storage::fota_store> await_database(const config& c) {
             continue;
         }
         // fota.db is a file: what is wrong with it now will be wrong in a minute.
-        const bool hopeless = c.database.sqlite() || !opened.err().retryable();
-        if (hopeless || std::chrono::steady_clock::now() >= end) throw std::runtime_error(opened.err().text);
+        if (c.database.sqlite() || !opened.err().retryable()) throw std::runtime_error(opened.err().text);
+        if (std::chrono::steady_clock::now() >= end) return nullptr;
         if (asked_to_stop()) throw std::runtime_error("stopped before the database could be reached");
         if (!told)
             spdlog::warn("database: {}; waiting for it, at most {} s", opened.err().text,

@@ -18,8 +18,9 @@ storage::result<std::unique_ptr<storage::fota_store>> open_database(const config
 /// The tables as they are, without migrations. Throws std::runtime_error with words for people.
 std::unique_ptr<storage::raw_tables> open_raw_tables(const config& c);
 
-/// Waits for a database that cannot be reached yet, at most c.database.start_wait, and says so in the log. Throws
-/// std::runtime_error with words for people: at once when waiting would not help, or when a signal to stop is pending.
+/// Waits for a database that cannot be reached yet, at most c.database.start_wait, and says so in the log; null: it is
+/// still away. Throws std::runtime_error with words for people: at once when waiting would not help, or when a signal
+/// to stop is pending.
 std::unique_ptr<storage::fota_store> await_database(const config& c);
 
 } // namespace fb::app

@@ -13,7 +13,17 @@ constexpr int replayed_at_once = 256;
 report_spool::report_spool(std::unique_ptr<storage::spool_store> store, std::int64_t bytes_max)
     : store_(std::move(store))
     , bytes_max_(bytes_max)
-    , writer_(std::make_unique<writer>("fb-spool", batch_max, [this](const auto& batch) { return apply(batch); })) {}
+    , writer_(make_writer()) {}
+
+std::unique_ptr<report_spool::writer> report_spool::make_writer() {
+    return std::make_unique<writer>("fb-spool", batch_max, [this](const auto& batch) { return apply(batch); });
+}
+
+void report_spool::disconnect() {
+    writer_.reset(); // ends when all is written
+    writer_ = make_writer();
+    fota_ = nullptr;
+}
 
 std::vector<storage::status> report_spool::apply(const std::vector<storage::spooled_report>& batch) {
     const auto kept = store_->append(batch);
@@ -26,8 +36,12 @@ void report_spool::keep(const fota::report& r, std::function<void(bool)> done) {
     const auto tell = [this, done = std::move(done)](bool kept) {
         fota_->post([done, kept](fota::service&, fota::timestamp) { done(kept); });
     };
+    if (!submit(r, tell)) tell(false);
+}
+
+bool report_spool::submit(const fota::report& r, std::function<void(bool)> tell) {
     const auto bytes = static_cast<std::int64_t>(r.payload.size());
-    if (store_->payload_bytes() + waiting_ + bytes > bytes_max_) return tell(false);
+    if (store_->payload_bytes() + waiting_ + bytes > bytes_max_) return false;
     waiting_ += bytes;
     storage::spooled_report row;
     row.received_at = r.received_at.value();
@@ -36,7 +50,8 @@ void report_spool::keep(const fota::report& r, std::function<void(bool)> done) {
     row.payload = r.payload;
     row.address = r.from.address;
     row.certificate_fingerprint = r.from.certificate_fingerprint;
-    writer_->submit(std::move(row), [tell](const storage::status& kept) { tell(bool(kept)); });
+    writer_->submit(std::move(row), [tell = std::move(tell)](const storage::status& kept) { tell(bool(kept)); });
+    return true;
 }
 
 std::vector<fota::report> report_spool::oldest() {

@@ -18,10 +18,14 @@ class report_spool final : public fota::report_spool {
     /// `bytes_max`: of payloads; what comes beyond is refused.
     report_spool(std::unique_ptr<storage::spool_store> store, std::int64_t bytes_max);
 
-    /// Before the first keep(). The thread goes before FOTA's does: stop().
+    /// Before the first keep(), after the last keep_early().
     void connect(fota::fota_thread& fota) { fota_ = &fota; }
-    /// Writes what was handed over, and ends.
-    void stop() { writer_.reset(); }
+    /// When FOTA's thread has ended, before the object goes: what was handed over is written.
+    void disconnect();
+
+    /// Before there is FOTA, on any thread. False: there is no room. `done` runs on the spool's thread, with false when
+    /// the disk refused it.
+    bool keep_early(const fota::report& r, std::function<void(bool)> done) { return submit(r, std::move(done)); }
 
     // On the FOTA thread.
     void keep(const fota::report& r, std::function<void(bool)> done) override;
@@ -33,6 +37,8 @@ class report_spool final : public fota::report_spool {
 
   private:
     using writer = storage::group_commit<storage::spooled_report, storage::status>;
+    bool submit(const fota::report& r, std::function<void(bool)> done);
+    std::unique_ptr<writer> make_writer();
     std::vector<storage::status> apply(const std::vector<storage::spooled_report>& batch);
 
     const std::unique_ptr<storage::spool_store> store_;

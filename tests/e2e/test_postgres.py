@@ -129,18 +129,65 @@ class OnPostgres(Case):
         again.status()
         self.assertEqual(self.state(self.rest(b), command), "succeeded")
 
-    def test_a_start_without_a_database_waits_and_then_fails_with_the_reason(self):
+    def test_a_start_without_a_database_serves_mqtt_and_updates_go_on_when_it_is_there(self):
+        b = self.broker_on(start_wait_s=0).start()
+        api = self.rest(b)
+        d = Device(b, "dev1")
+        command = self.offered(d, api)
+        d.close()
+        firmware = api.uploaded(IMAGE, version="2.0.0")
+        self.assertEqual(b.stop(), 0)
         self.server.stop()
         self.addCleanup(lambda: self.server.process or self.server.start())
-        b = self.new_broker(extra=self.server.config(schema=self.schema, start_wait_s=1)).spawn()
-        self.assertEqual(b.wait(), 1)
-        self.assertIn(self.server.directory, b.log())
-        self.assertIn("waiting for it, at most 1 s", b.log())
 
-        waiting = self.broker_on().spawn()
-        eventually(lambda: "waiting for it" in waiting.log(), "it waits")
+        b.start(database=False)
+        self.assertIn("MQTT is served, reports of devices are kept", b.log())
+        self.assertIn(self.server.directory, b.log())
+        watcher = self.paho(b)
+        watcher.subscribe("telemetry", "end")
+        self.paho(b).publish("telemetry", "goes on", qos=1)
+        self.assertEqual(watcher.receive("telemetry").payload, b"goes on")
+        d = Device(b, "dev1")
+        d.result(command)  # acknowledged: it is in the spool
+        d.close()
+        b.kill()
+        b.start(database=False)
+        d = Device(b, "dev1", version="1.1.0")
+        self.addCleanup(d.close)
+        d.status()
+        self.assertEqual(b.stop(), 0, "nobody waits for the database then")
+        b.start(database=False)
+        d = Device(b, "dev1", version="1.1.0")
+        self.addCleanup(d.close)
+        d.status()
+
+        self.server.start()
+        eventually(lambda: "the database is there" in b.log(), "updates begin")
+        eventually(lambda: self.state(api, command) == "succeeded", "the result is booked")
+        self.assertEqual(self.one("SELECT count(*) FROM update_results"), ("1",))
+        self.assertEqual(self.one("SELECT firmware_version, online FROM devices"), ("1.1.0", "t"))
+        (update,) = api.trigger(firmware["id"], d.id)
+        self.assertEqual(d.command()["update_id"], update["id"], "it is known who has been connected before")
+
+    def test_without_a_spool_a_start_without_a_database_acknowledges_no_report(self):
+        b = self.broker_on(start_wait_s=0, spool_bytes_max=0).start()
+        self.assertEqual(b.stop(), 0)
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        b.start(database=False)
+        d = Device(b, "dev1")
+        told = d.paho.client.publish(d.topic("status"), json.dumps({"version": "1.0.0"}), 1)
+        d.paho.disconnects.get(timeout=PATIENCE_S)
+        self.assertFalse(told.is_published())
+
+    def test_a_start_waits_for_a_database_that_is_starting(self):
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        waiting = self.broker_on(start_wait_s=3600).spawn()
+        eventually(lambda: "waiting for it, at most 3600 s" in waiting.log(), "it waits")
         self.server.start()
         eventually(lambda: "ready\n" in waiting.log(), "it starts when the database does")
+        self.assertNotIn("MQTT is served", waiting.log())
 
     def test_what_waiting_does_not_cure_fails_at_once(self):
         for change, words in ((("/postgres?", "/nowhere?"), 'database "nowhere" does not exist'),

@@ -145,7 +145,7 @@ class Soak(Case):
         print(f"FB_SOAK_SEED={SEED}")
 
     def new_gateway(self, name):
-        extra = self.server.config(start_wait_s=120)
+        extra = self.server.config(start_wait_s=1)
         extra += f'[gateway]\nname = "{name}"\ndead_after_s = 4\npeer_ca = "{pki.authority()}/ca.crt"\n'
         extra += ("[fota]\noffer_timeout_s = 3\noffers_max = 1000\naccepted_timeout_s = 5\ninstall_timeout_s = 5\n"
                   "verify_timeout_s = 5\nretry_backoff_s = 1\nfail_streak_max = 1000\nattempts_max = 10\n")

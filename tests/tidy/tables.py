@@ -6,6 +6,7 @@ THREADS = {
     "broker/app/control_socket": "a thread for the one connection that asks for a copy of state.db",
     "broker/app/fota_joint": "shards add acknowledgement tokens, the FOTA thread takes them",
     "broker/app/housekeeping": "a thread that deletes what is not needed any more",
+    "broker/app/late_start": "the thread that tries to reach a database that was away at the start",
     "broker/app/message_spill": "all shards put messages there, whoever ends one gives its room back",
     "broker/app/neighbours": "the thread that talks to the other gateways; peers and counts that any thread reads",
     "broker/app/peer_files": "the thread that fetches files from other gateways",

@@ -93,12 +93,13 @@ class Broker:
                                             stdout=log, stderr=log, **options)
         return self
 
-    def start(self, **options):
-        """Waits until it serves; it listens before that, while it reads what is stored."""
+    def start(self, *, database=True, **options):
+        """Waits until it serves; it listens before that, while it reads what is stored. Without its database it has no
+        HTTP yet."""
         started = self.log().count(_READY)
         self.spawn(**options)
         eventually(lambda: self._died() or self.log().count(_READY) > started, "the broker is ready")
-        for port in filter(None, (self.plain_port, self.tls_port, self.http_port)):
+        for port in filter(None, (self.plain_port, self.tls_port, self.http_port if database else None)):
             eventually(lambda: self._accepts(port), f"the broker listens on {port}")
         return self
 
