@@ -112,10 +112,6 @@ constexpr column_type column_type_of() {
         return column_type::text;
     }
 }
-template <class... Members>
-std::vector<column_type> column_types(const std::tuple<Members&...>&) {
-    return {column_type_of<std::remove_const_t<Members>>()...};
-}
 
 /// Reads the columns of the query's present row into the members.
 template <class Query, class Row>

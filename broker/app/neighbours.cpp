@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "broker/app/state_metrics.hpp"
+
 namespace fb::app {
 namespace {
 
@@ -77,7 +79,7 @@ bool neighbours::beat() {
     }
     joined_ = true;
     if (took >= took.zero() && took < measurable) heed_clock(alive->at - (asked + took / 2));
-    fota_.post([](fota::service& s, fota::timestamp now) { s.database_away(false, now); });
+    tell_away(false);
     const auto leads = store_->lease(leader_lease, settings_.dead_after);
     if (!leads) return failed(leads.err());
     leads_ = *leads;
@@ -160,10 +162,15 @@ bool neighbours::deliver_hints() {
 bool neighbours::failed(const storage::error& why) {
     next_beat_ = {}; // the first thing to do when it is back
     leads_ = false;
-    if (why.kind == storage::error_kind::unavailable)
-        fota_.post([](fota::service& s, fota::timestamp now) { s.database_away(true, now); });
+    if (why.kind == storage::error_kind::unavailable) tell_away(true);
     set_trouble(why.text);
     return false;
+}
+
+/// That it is there is said with every beat: FOTA itself may have found it away since.
+void neighbours::tell_away(bool away) {
+    if (std::exchange(away_told_, away) && away) return;
+    fota_.post([away](fota::service& s, fota::timestamp now) { s.database_away(away, now); });
 }
 
 void neighbours::set_trouble(std::string text) {
@@ -183,14 +190,12 @@ std::pair<bool, std::string> neighbours::health() const {
 }
 
 void neighbours::append_metrics(std::string& out) const {
-    const auto line = [&out](const char* name, const char* type, std::uint64_t value) {
-        out.append("# TYPE ").append(name).append(" ").append(type).append("\n");
-        out.append(name).append(" ").append(std::to_string(value)).append("\n");
-    };
-    line("fotabroker_gateway_hints_total", "counter", hints_);
-    line("fotabroker_gateway_devices_taken_over_total", "counter", taken_);
-    line("fotabroker_gateway_leads", "gauge", leads_ ? 1 : 0);
-    line("fotabroker_gateway_peers", "gauge", peers().size());
+    append_metric(out, "fotabroker_gateway_hints_total", "counter", "Hints from other gateways", hints_);
+    append_metric(out, "fotabroker_gateway_devices_taken_over_total", "counter",
+                  "Devices taken over from gateways that were gone", taken_);
+    append_metric(out, "fotabroker_gateway_leads", "gauge", "1: this gateway does what one of all has to do",
+                  leads_ ? 1 : 0);
+    append_metric(out, "fotabroker_gateway_peers", "gauge", "Other gateways that are alive", peers().size());
 }
 
 } // namespace fb::app

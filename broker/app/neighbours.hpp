@@ -54,6 +54,7 @@ class neighbours {
     bool deliver_hints();
     bool take_over();
     void heed_clock(std::chrono::milliseconds ahead);
+    void tell_away(bool away);
     bool failed(const storage::error& why);
     void set_trouble(std::string text);
 
@@ -62,6 +63,7 @@ class neighbours {
     fota::fota_thread& fota_;
     bool joined_ = false;
     bool clocks_apart_ = false;
+    bool away_told_ = false;
     clock::time_point next_beat_{}, next_look_{};
     std::set<storage::hint_uuid> in_hand_; // with FOTA
     std::atomic<bool> leads_{false};

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include "broker/app/state_metrics.hpp"
 #include "certs/digest.hpp"
 #include "http/peer_file.hpp"
 
@@ -93,6 +94,7 @@ bool peer_files::fetch(const std::string& sha256, std::int64_t size) {
         return false;
     }
     for (const storage::gateway& peer : others_.peers()) {
+        if (stopped()) return false;
         auto file = blobs_.create();
         if (!file) {
             spdlog::error("firmware file {}: {}", sha256, file.err().text);
@@ -100,13 +102,13 @@ bool peer_files::fetch(const std::string& sha256, std::int64_t size) {
         }
         certs::digest hash(certs::digest_kind::sha256);
         std::string why = "?";
-        for (int i = 0; !why.empty() && i <= resumes_max; ++i) {
+        for (int i = 0; !why.empty() && i <= resumes_max && !stopped(); ++i) {
             const std::int64_t before = file->size();
-            why = http::fetch_from_peer({*peer.peer_url, sha256, settings_.key, settings_.ca, before, size},
-                                        [&](std::string_view bytes) {
-                                            hash.update(bytes);
-                                            return file->size() + std::ssize(bytes) <= size && bool(file->write(bytes));
-                                        });
+            why = http::fetch_from_peer(
+                {*peer.peer_url, sha256, settings_.key, settings_.ca, before, size}, [&](std::string_view bytes) {
+                    hash.update(bytes);
+                    return !stopped() && file->size() + std::ssize(bytes) <= size && bool(file->write(bytes));
+                });
             if (file->size() == before) break; // no progress: somebody else perhaps
         }
         if (why.empty() && hash.finish_hex() != sha256) why = *peer.peer_url + ": sent something else than this file";
@@ -124,11 +126,15 @@ bool peer_files::fetch(const std::string& sha256, std::int64_t size) {
     return false;
 }
 
+bool peer_files::stopped() const {
+    const std::lock_guard lock(mutex_);
+    return stopping_;
+}
+
 void peer_files::append_metrics(std::string& out) const {
-    out += "# TYPE fotabroker_peer_files_fetched_total counter\nfotabroker_peer_files_fetched_total " +
-           std::to_string(fetched_) +
-           "\n# TYPE fotabroker_peer_files_failures_total counter\nfotabroker_peer_files_failures_total " +
-           std::to_string(failed_) + "\n";
+    append_metric(out, "fotabroker_peer_files_fetched_total", "counter", "Firmware files fetched from other gateways",
+                  fetched_);
+    append_metric(out, "fotabroker_peer_files_failures_total", "counter", "Attempts to fetch one that failed", failed_);
 }
 
 } // namespace fb::app

@@ -41,6 +41,7 @@ class peer_files {
     };
     void want(const storage::firmware& f);
     void run();
+    bool stopped() const;
     bool fetch(const std::string& sha256, std::int64_t size);
 
     const settings settings_;
@@ -49,7 +50,7 @@ class peer_files {
     fota::fota_thread& fota_;
     std::atomic<std::uint64_t> fetched_{0}, failed_{0};
 
-    std::mutex mutex_; // protects what follows
+    mutable std::mutex mutex_; // protects what follows
     std::condition_variable wake_;
     bool stopping_ = false;
     std::map<std::string, wish> wanted_; // by digest

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "broker/app/state_metrics.hpp"
+
 namespace fb::app {
 namespace {
 
@@ -89,8 +91,8 @@ std::unordered_map<std::string, std::size_t> report_spool::devices() {
 }
 
 void report_spool::append_metrics(std::string& out) const {
-    out += "# TYPE fotabroker_spool_payload_bytes gauge\nfotabroker_spool_payload_bytes " +
-           std::to_string(store_->payload_bytes()) + "\n";
+    append_metric(out, "fotabroker_spool_payload_bytes", "gauge", "Payloads of reports that wait for the database",
+                  static_cast<std::uint64_t>(store_->payload_bytes()));
 }
 
 } // namespace fb::app
