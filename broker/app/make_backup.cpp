@@ -37,12 +37,12 @@ descriptor taken_from(const fs::path& file) {
     return fd;
 }
 
-descriptor copy_of_fota(const config& c, const progress& told) {
-    const auto file = c.data_dir / copy_name("fota.db");
-    auto copy = storage::sqlite::copy_of_now(c.data_dir / "fota.db", file);
+descriptor copy_of(const config& c, const std::string& name, const progress& told) {
+    const auto file = c.data_dir / copy_name(name);
+    auto copy = storage::sqlite::copy_of_now(c.data_dir / name, file);
     if (!copy) throw std::runtime_error(copy.err().text);
     for (auto more = (*copy)->step();; more = (*copy)->step()) {
-        told("copying fota.db", (*copy)->bytes_done(), (*copy)->bytes_all());
+        told("copying " + name, (*copy)->bytes_done(), (*copy)->bytes_all());
         if (more && *more) continue;
         if (more) return taken_from(file);
         ::unlink(file.c_str());
@@ -153,17 +153,19 @@ backup::description about(const backup_request& r, const file_list& files, std::
     return d;
 }
 
-/// The copies of both databases; -1: there is none to be.
+/// The copies of the databases; -1: there is none to be.
 struct copies {
-    descriptor state, fota, exported;
+    descriptor state, spool, fota, exported;
 };
 
 copies copy_databases(const backup_request& r, const progress& told) {
     copies out;
     // state.db first: what is acknowledged before the backup begins is in it, whenever its copy ends.
     out.state = copy_of_state(r.c, [&](std::uint64_t done, std::uint64_t all) { told("copying state.db", done, all); });
+    // What goes from the spool into the database meanwhile is in both, and is known by its event key.
+    if (fs::exists(r.c.data_dir / "spool.db")) out.spool = copy_of(r.c, "spool.db", told);
     if (r.c.database.sqlite())
-        out.fota = copy_of_fota(r.c, told);
+        out.fota = copy_of(r.c, "fota.db", told);
     else if (r.with_database)
         out.exported = export_of_database(r.c, told);
     return out;
@@ -178,13 +180,15 @@ backup_made make_backup(const backup_request& r, const progress& told) {
     file_list files = files_of(r);
     for (const std::string& name : value_of(blobs.names())) files.add(data_name("blobs/" + name), blobs.path_of(name));
 
-    std::uint64_t all = size_of(databases.state) + size_of(databases.fota) + size_of(databases.exported);
+    std::uint64_t all =
+        size_of(databases.state) + size_of(databases.spool) + size_of(databases.fota) + size_of(databases.exported);
     for (const auto& [name, file] : files.files) all += fs::file_size(file);
     const auto now = std::chrono::system_clock::now();
     const backup::description d = about(r, files, now);
     backup::backup_writer out(r.file, r.passphrase, d, std::chrono::system_clock::to_time_t(now),
                               [&](std::uint64_t done) { told("writing the backup", done, all); });
     out.add_descriptor(data_name("state.db"), databases.state.get());
+    if (databases.spool.get() >= 0) out.add_descriptor(data_name("spool.db"), databases.spool.get());
     if (databases.fota.get() >= 0) out.add_descriptor(data_name("fota.db"), databases.fota.get());
     if (databases.exported.get() >= 0) out.add_descriptor("fota.jsonl", databases.exported.get());
     for (const auto& [name, file] : files.files) out.add_file(name, file);

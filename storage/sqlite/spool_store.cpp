@@ -107,7 +107,6 @@ class sqlite_spool final : public spool_store {
 result<std::unique_ptr<spool_store>> open_checked(const std::filesystem::path& file) {
     auto db = connection::open(file, {});
     if (!db) return db.err();
-    if (auto alone = (*db)->exec("PRAGMA locking_mode = EXCLUSIVE"); !alone) return alone.err();
     if (auto configured = (*db)->configure_writer(); !configured) return configured.err();
     if (auto migrated = migrate(**db, spool_migrations); !migrated) return migrated.err();
     auto out = std::make_unique<sqlite_spool>(std::move(*db));

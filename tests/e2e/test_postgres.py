@@ -1,8 +1,10 @@
 """FOTA's data in PostgreSQL, against a real server: a whole update; a server that stops in the middle of one, while
 everything else goes on; starts without a database, without rights, with a password."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import tempfile
 
@@ -110,9 +112,27 @@ class OnPostgres(Case):
             export = os.path.join(data, "restored", "fota.jsonl")
             self.assertEqual(os.path.exists(export), with_export)
             self.assertFalse(os.path.exists(os.path.join(data, "fota.db")))
+            self.assertEqual(self.spooled(data), 0)
         fresh = tempfile.mkdtemp(dir=b.directory)
         imported = self.fotabroker("db", "import", export, "--data-dir", fresh, "--json")
         self.assertEqual((imported.returncode, json.loads(imported.stdout)["rows"]["devices"]), (0, 1), imported.stderr)
+
+    def test_a_backup_has_the_reports_that_wait_for_the_server(self):
+        b = self.broker_on().start()
+        d = Device(b, "dev1")
+        self.addCleanup(d.close)
+        self.server.stop()
+        self.addCleanup(lambda: self.server.process or self.server.start())
+        d.status()
+        file = os.path.join(b.directory, "island.fbk")
+        backups.backup(b, file)
+        data = os.path.join(b.directory, "restored")
+        backups.restore(file, data)
+        self.assertEqual(self.spooled(data), 1)
+
+    def spooled(self, data):
+        with contextlib.closing(sqlite3.connect(os.path.join(data, "spool.db"))) as db:
+            return db.execute("SELECT count(*) FROM reports").fetchone()[0]
 
     def state(self, api, command):
         return api.update(command["update_id"])["state"]
