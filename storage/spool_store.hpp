@@ -26,6 +26,9 @@ struct spooled_report {
     std::optional<std::string> certificate_fingerprint;
 };
 
+/// What a report takes beside its payload, about.
+constexpr std::int64_t spooled_row_bytes = 200;
+
 class spool_store {
   public:
     virtual ~spool_store() = default;
@@ -35,8 +38,8 @@ class spool_store {
     virtual result<std::vector<spooled_report>> oldest(int limit) = 0;
     virtual status forget(std::int64_t up_to_id) = 0;
     virtual result<std::unordered_map<std::string, std::size_t>> counts_by_device() = 0;
-    /// Payloads that lie there, about.
-    virtual std::int64_t payload_bytes() const = 0;
+    /// What lies there: payloads, and spooled_row_bytes for each.
+    virtual std::int64_t bytes() const = 0;
 };
 
 /// Opens or creates the file. A damaged one is put aside; `put_aside` says so.

@@ -10,6 +10,10 @@ namespace {
 constexpr std::size_t batch_max = 512;
 constexpr int replayed_at_once = 256;
 
+std::int64_t bytes_of(const std::string& payload) {
+    return static_cast<std::int64_t>(payload.size()) + storage::spooled_row_bytes;
+}
+
 } // namespace
 
 report_spool::report_spool(std::unique_ptr<storage::spool_store> store, std::int64_t bytes_max)
@@ -30,7 +34,7 @@ void report_spool::disconnect() {
 std::vector<storage::status> report_spool::apply(const std::vector<storage::spooled_report>& batch) {
     const auto kept = store_->append(batch);
     if (!kept) spdlog::error("spool.db: {}", kept.err().text);
-    for (const auto& r : batch) waiting_ -= static_cast<std::int64_t>(r.payload.size());
+    for (const auto& r : batch) waiting_ -= bytes_of(r.payload);
     return std::vector<storage::status>(batch.size(), kept);
 }
 
@@ -42,8 +46,8 @@ void report_spool::keep(const fota::report& r, std::function<void(bool)> done) {
 }
 
 bool report_spool::submit(const fota::report& r, std::function<void(bool)> tell) {
-    const auto bytes = static_cast<std::int64_t>(r.payload.size());
-    if (store_->payload_bytes() + waiting_ + bytes > bytes_max_) return false;
+    const auto bytes = bytes_of(r.payload);
+    if (store_->bytes() + waiting_ + bytes > bytes_max_) return false;
     waiting_ += bytes;
     storage::spooled_report row;
     row.received_at = r.received_at.value();
@@ -91,8 +95,8 @@ std::unordered_map<std::string, std::size_t> report_spool::devices() {
 }
 
 void report_spool::append_metrics(std::string& out) const {
-    append_metric(out, "fotabroker_spool_payload_bytes", "gauge", "Payloads of reports that wait for the database",
-                  static_cast<std::uint64_t>(store_->payload_bytes()));
+    append_metric(out, "fotabroker_spool_bytes", "gauge", "Reports that wait for the database",
+                  static_cast<std::uint64_t>(store_->bytes()));
 }
 
 } // namespace fb::app

@@ -15,7 +15,7 @@ namespace fb::app {
 
 class report_spool final : public fota::report_spool {
   public:
-    /// `bytes_max`: of payloads; what comes beyond is refused.
+    /// `bytes_max`: as spool_store::bytes() counts; what comes beyond is refused.
     report_spool(std::unique_ptr<storage::spool_store> store, std::int64_t bytes_max);
 
     /// Before the first keep(), after the last keep_early().

@@ -31,8 +31,9 @@ class sqlite_spool final : public spool_store {
         : db_(std::move(db)) {}
 
     status measure() {
-        query q(*db_, "SELECT coalesce(sum(length(payload)), 0) FROM reports");
-        if (q.next()) q >> payload_bytes_;
+        query q(*db_, "SELECT coalesce(sum(length(payload) + ?), 0) FROM reports");
+        q.with(spooled_row_bytes);
+        if (q.next()) q >> bytes_;
         return q.ended();
     }
 
@@ -78,9 +79,9 @@ class sqlite_spool final : public spool_store {
         return out;
     }
 
-    std::int64_t payload_bytes() const override {
+    std::int64_t bytes() const override {
         const std::lock_guard lock(mutex_);
-        return payload_bytes_;
+        return bytes_;
     }
 
   private:
@@ -92,16 +93,16 @@ class sqlite_spool final : public spool_store {
                           "certificate_fingerprint) VALUES (?, ?, ?, ?, ?, ?)");
             q.with(r.received_at, r.device_id, r.topic, blob{r.payload}, r.address, r.certificate_fingerprint);
             if (auto inserted = q.run(); !inserted) return inserted;
-            bytes += static_cast<std::int64_t>(r.payload.size());
+            bytes += static_cast<std::int64_t>(r.payload.size()) + spooled_row_bytes;
         }
         if (auto committed = query(*db_, "COMMIT").run(); !committed) return committed;
-        payload_bytes_ += bytes;
+        bytes_ += bytes;
         return done{};
     }
 
     const std::unique_ptr<connection> db_;
     mutable std::mutex mutex_; // protects the connection and what follows
-    std::int64_t payload_bytes_ = 0;
+    std::int64_t bytes_ = 0;
 };
 
 result<std::unique_ptr<spool_store>> open_checked(const std::filesystem::path& file) {

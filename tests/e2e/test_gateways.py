@@ -154,7 +154,7 @@ class Gateways(Case):
         self.addCleanup(lambda: self.server.process or self.server.start())
         downloading.take_update(command)  # each report is acknowledged
         self.assertEqual(api.get("/readyz").status, 503)
-        self.assertGreater(self.gauge(b, "fotabroker_spool_payload_bytes"), 0)
+        self.assertGreater(self.gauge(b, "fotabroker_spool_bytes"), 0)
         self.assertEqual(api.post("/api/v1/updates", {"firmware_id": firmware, "device_ids": ["dev1"]}).status, 503)
         b.kill()  # and even that
         self.server.start()
@@ -164,7 +164,7 @@ class Gateways(Case):
             eventually(lambda: self.rest(b).update(c["update_id"])["state"] == "succeeded", "both have succeeded")
         self.assertEqual(self.one("SELECT count(*), count(DISTINCT update_id) FROM update_results"), ("2", "2"))
         self.assertEqual(self.rows("SELECT firmware_version FROM devices"), [("1.1.0",), ("1.1.0",)])
-        eventually(lambda: self.gauge(b, "fotabroker_spool_payload_bytes") == 0, "the spool is empty")
+        eventually(lambda: self.gauge(b, "fotabroker_spool_bytes") == 0, "the spool is empty")
 
     def test_a_gateway_cut_off_while_its_device_is_elsewhere_does_not_take_it_back(self):
         a, b = self.two()

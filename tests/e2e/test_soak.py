@@ -243,7 +243,7 @@ class Soak(Case):
         """The devices do all they are asked, so nothing has a reason to wait for long."""
         states = ", ".join(f"'{s}'" for s in ENDED)
         waiting = self.one(f"SELECT count(*) FROM updates WHERE state NOT IN ({states})")
-        spools = [self.gauge(g, "fotabroker_spool_payload_bytes") for g in self.gateways]
+        spools = [self.gauge(g, "fotabroker_spool_bytes") for g in self.gateways]
         return waiting == "0" and not any(spools) and self.one("SELECT count(*) FROM outbox") == "0"
 
     def versions(self):
