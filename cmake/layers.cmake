@@ -87,7 +87,7 @@ function(fb_test name folder)
     target_compile_options(${name} PRIVATE -O0) # optimising the tests themselves takes longer than running them
     set_target_properties(${name} PROPERTIES UNITY_BUILD ${FB_UNITY})
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900)
 endfunction()
 
 # One libFuzzer target from one file (clang, preset fuzz). Then what it feeds: modules, or single files (http/range.cpp) of

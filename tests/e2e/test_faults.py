@@ -28,7 +28,8 @@ class FaultCase(Case):
         return b.start(**self.faults.start_options())
 
     def client(self, name, version=5, clean=False):
-        c = RawClient(self.b.plain_port, client_id=name, clean=clean, version=version, props=b"" if clean else FOR_EVER)
+        c = RawClient(self.b.plain_port, client_id=name, clean=clean, version=version, keepalive=0,
+                      props=b"" if clean else FOR_EVER)
         self.addCleanup(c.close)
         return c
 

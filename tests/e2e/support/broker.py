@@ -16,8 +16,10 @@ from . import pki
 from .ports import free_port
 
 # What sanitizers add to memory (shadow, red zones, freed blocks that are kept) is not ours to bound.
-SANITIZER_BYTES = 256 << 20 if os.environ.get("FB_SANITIZE") else 0
-PATIENCE_S = 60  # before something that must happen counts as not happening; generous, for sanitizers on slow machines
+_SANITIZER = os.environ.get("FB_SANITIZE", "")
+SANITIZER_BYTES = 1 << 30 if _SANITIZER == "thread" else 256 << 20 if _SANITIZER else 0
+# Before something that must happen counts as not happening; generous, for sanitizers on slow machines.
+PATIENCE_S = 180 if _SANITIZER == "thread" else 60
 
 _CONFIG = """
 data_dir = "{data}"
