@@ -52,7 +52,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build/release", help="build directory")
     p.add_argument("--devices", type=int, nargs="*", default=[1000, 100_000])
-    p.add_argument("--batches", type=int, nargs="*", default=[1, 16, 256])
+    p.add_argument("--batches", type=int, nargs="*", default=[1, 50, 256])
     p.add_argument("--seconds", type=float, default=3)
     args = p.parse_args()
     program = str(args.build.resolve() / "bench/storage/fotabroker-storage")
