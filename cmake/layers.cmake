@@ -4,7 +4,7 @@
 set(FB_LAYERS
     "proto          :                                            | Boost::headers"
     "certs          :                                            | OpenSSL::SSL OpenSSL::Crypto"
-    "storage        :                                            | Threads::Threads"
+    "storage        : certs                                      | Threads::Threads"
     "storage_sqlite : storage                                    | SQLite::SQLite3"
     "storage_postgres : storage                                  | PostgreSQL::PostgreSQL"
     "storage_memory : storage                                    |"

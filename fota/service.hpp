@@ -159,18 +159,22 @@ class service {
     void file_missing(const storage::firmware& f); // found out by somebody else
     void file_arrived(const std::string& sha256_hex, timestamp now);
 
-    // From operators, through HTTP. Replies come later, on the FOTA thread.
+    // From operators, through HTTP: `by` is for the audit log. Replies come later, on the FOTA thread.
     void trigger(trigger_request request, timestamp now, reply<trigger_answer> done);
     void cancel(const std::string& update_id, const std::string& by, timestamp now, reply<storage::update_view> done);
-    /// 409 when it exists. HTTP has judged the version: semantic, or free for this device type.
+    /// 409 when it exists; `uploaded_by` is who did it. HTTP has judged the version: semantic, or free for this device
+    /// type.
     void add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done);
-    void revoke_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
-    void patch_device(storage::patch_device change, timestamp now, reply<storage::device> done);
+    void revoke_firmware(const std::string& firmware_id, const std::string& by, timestamp now,
+                         reply<storage::firmware> done);
+    void patch_device(storage::patch_device change, const std::string& by, timestamp now, reply<storage::device> done);
     /// 409 while an update is past `accepted`, unless `force`. A device that is connected or comes back registers
     /// itself again with its next status. Replies with what it was.
-    void delete_device(const std::string& device_id, bool force, timestamp now, reply<storage::device> done);
+    void delete_device(const std::string& device_id, bool force, const std::string& by, timestamp now,
+                       reply<storage::device> done);
     /// 409 while an open update or a device needs it. The file is the caller's to remove.
-    void delete_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done);
+    void delete_firmware(const std::string& firmware_id, const std::string& by, timestamp now,
+                         reply<storage::firmware> done);
     void explain(const std::string& device_id, timestamp now, reply<explanation> done);
     void live(std::vector<std::string> device_ids, reply<std::vector<live_device>> done);
 

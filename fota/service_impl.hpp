@@ -137,6 +137,7 @@ struct service::impl {
     std::optional<step> version_reported(slot& s, const std::string& version, const std::optional<std::string>& boot_id,
                                          const storage::device& before);
     std::optional<step> late_version_proof(slot& s, const std::string& version, const storage::device& before);
+    std::optional<step> late_proof(const storage::update& row);
     std::optional<step> target_reached(slot& s, bool confirmation_outstanding);
     void on_progress(slot& s, const report& r, const progress_report& progress);
     after_write acknowledge_after(const report& r);
@@ -168,7 +169,7 @@ struct service::impl {
     void announce(slot& s);
     void publish_cancel(const std::string& device_id, const storage::update_uuid& id);
     occasion because(std::string cause);
-    static storage::record_report operation(const step& st);
+    storage::record_report operation(const slot& s, const step& st) const;
     static storage::record_report operation(const storage::update& row); // progress alone: no state, no history
     bool progress_due(const open_update& open) const;
     void count_outcome(storage::device& d, const step& st) const;
@@ -187,7 +188,15 @@ struct service::impl {
     std::optional<storage::firmware> find_firmware(const std::string& id, problem& why);
 
     // service_deletions.cpp
-    void delete_device(slot& s, bool force, const reply<storage::device>& done);
+    void delete_device(slot& s, bool force, const std::string& by, const reply<storage::device>& done);
+
+    // service_audit.cpp
+    storage::audit_entry audit(std::string by, std::string action, std::string subject, std::string detail) const;
+    storage::audit_entry audit(std::string by, std::string action, const storage::firmware& f) const;
+    storage::audit_entry audit(const std::string& by, const storage::patch_device& change) const;
+    storage::audit_entry audit_trigger(const trigger_request& request, const storage::firmware& f,
+                                       const std::vector<std::string>& device_ids) const;
+    std::optional<storage::audit_entry> audit_lost_cancel(const slot& s, const step& st) const;
 
     // service_explain.cpp
     explanation explain(slot& s);

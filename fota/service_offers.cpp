@@ -16,10 +16,11 @@ occasion service::impl::because(std::string cause) {
     return o;
 }
 
-storage::record_report service::impl::operation(const step& st) {
+storage::record_report service::impl::operation(const slot& s, const step& st) const {
     storage::record_report op;
     op.change = storage::update_change{st.wanted, st.wanted.state_version};
     op.events = st.events;
+    op.audit = audit_lost_cancel(s, st);
     return op;
 }
 
@@ -64,7 +65,7 @@ void service::impl::settle(slot& s) {
         s.connection_lost = false;
         return;
     }
-    storage::record_report op = st ? operation(*st) : storage::record_report{};
+    storage::record_report op = st ? operation(s, *st) : storage::record_report{};
     if (st) count_outcome(d, *st);
     if (moved || (st && (st->attempt_failed || st->succeeded))) op.device_row = std::move(d);
     const bool offer = st && st->wanted.state == update_state::offered;

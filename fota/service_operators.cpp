@@ -33,7 +33,7 @@ struct service::impl::trigger_run {
     std::vector<std::string> device_ids;
     std::vector<std::optional<storage::update_view>> updates;
     std::vector<std::optional<refusal>> refused;
-    bool created = false;
+    bool created = false; // an update, and with it the entry in the audit log
     std::size_t next = 0;
     std::size_t finished = 0;
     bool starting = false;
@@ -104,11 +104,12 @@ void service::trigger(trigger_request request, timestamp now, reply<trigger_answ
     self.trigger_next(std::move(run));
 }
 
-/// Starts the next devices; comes back here as they finish.
+/// Starts the next devices; comes back here as they finish. Until one got its update they go one by one: the request
+/// is put into the audit log with the first.
 void service::impl::trigger_next(std::shared_ptr<trigger_run> run) {
     if (run->starting) return;
     run->starting = true;
-    while (run->next < run->device_ids.size() && run->next - run->finished < trigger_window) {
+    while (run->next < run->device_ids.size() && run->next - run->finished < (run->created ? trigger_window : 1)) {
         const auto place = run->next++;
         enqueue(obtain(run->device_ids[place]), [this, run, place](slot& s) { trigger_one(s, run, place); });
     }
@@ -142,6 +143,7 @@ void service::impl::trigger_one(slot& s, const std::shared_ptr<trigger_run>& run
     if (s.open && s.open->view.row.state == update_state::offered && view.row.state == update_state::skipped)
         recall = s.open->view.row.id;
     if (recall) op.tell = hint_to_owner(s, "cancel", recall);
+    if (!run->created) op.audit = audit_trigger(run->request, run->firmware, run->device_ids);
     write(s, std::move(op), [this, run, place, view, recall, finish](slot& self, written w) {
         if (w == written::done) {
             if (storage::is_open(*view.row.state)) {
@@ -262,8 +264,9 @@ void service::impl::cancel_open(slot& s, const storage::update_uuid& id, const s
     const bool told = view.row.state >= update_state::offered;
     view.row = st->wanted;
     ++view.row.state_version;
-    auto op = operation(*st);
+    auto op = operation(s, *st);
     if (told) op.tell = hint_to_owner(s, "cancel", id);
+    op.audit = audit(by, "update.cancel", to_string(id), "device " + s.device_id + ", " + view.firmware_version);
     write(s, std::move(op), [this, view, told, done](slot& self, written w) {
         if (w != written::done) return done(std::nullopt, unavailable("the change was not stored"));
         if (told && self.ready()) publish_cancel(self.device_id, view.row.id);
@@ -283,7 +286,8 @@ void service::impl::cancel_ended(const storage::update_uuid& id, const reply<sto
 void service::add_firmware(storage::firmware row, timestamp now, reply<storage::firmware> done) {
     auto& self = *impl_;
     self.see(now);
-    self.store.submit(storage::save_firmware{row}, [row, done](storage::fota_outcome outcome) {
+    auto entry = self.audit(row.uploaded_by.value_or(""), "firmware.upload", row);
+    self.store.submit(storage::save_firmware{row, std::move(entry)}, [row, done](storage::fota_outcome outcome) {
         if (outcome) return done(row, {});
         auto why = problem_of(outcome.err());
         if (why.status == 409) why.detail = "firmware " + row.version + " for " + row.device_type + " exists";
@@ -291,14 +295,15 @@ void service::add_firmware(storage::firmware row, timestamp now, reply<storage::
     });
 }
 
-void service::revoke_firmware(const std::string& firmware_id, timestamp now, reply<storage::firmware> done) {
+void service::revoke_firmware(const std::string& firmware_id, const std::string& by, timestamp now,
+                              reply<storage::firmware> done) {
     auto& self = *impl_;
     self.see(now);
     problem why;
     auto row = self.find_firmware(firmware_id, why);
     if (!row) return done(std::nullopt, why);
     row->state = storage::firmware_state::revoked;
-    self.store.submit(storage::set_firmware_state{row->id, *row->state},
+    self.store.submit(storage::set_firmware_state{row->id, *row->state, self.audit(by, "firmware.revoke", *row)},
                       [&self, row = *row, done](storage::fota_outcome outcome) {
                           if (!outcome) return done(std::nullopt, problem_of(outcome.err()));
                           for (const auto& [id, s] : self.slots)
@@ -308,16 +313,18 @@ void service::revoke_firmware(const std::string& firmware_id, timestamp now, rep
                       });
 }
 
-void service::patch_device(storage::patch_device change, timestamp now, reply<storage::device> done) {
+void service::patch_device(storage::patch_device change, const std::string& by, timestamp now,
+                           reply<storage::device> done) {
     auto& self = *impl_;
     self.see(now);
     const auto id = change.device_id;
+    change.audit = self.audit(by, change);
     self.enqueue(self.obtain(id), [&self, change = std::move(change), done](slot& s) {
         if (!self.ensure_loaded(s)) return done(std::nullopt, unavailable("it cannot be read"));
         if (!s.row) return done(std::nullopt, {404, "not_found", "there is no device " + s.device_id});
         self.write(s, change, [&self, done](slot& patched, written w) {
             if (w == written::refused) return done(std::nullopt, {422, "invalid", "the database refuses these values"});
-            if (w != written::done || !self.reload(patched) || !patched.row)
+            if (w == written::unavailable || !self.reload(patched) || !patched.row)
                 return done(std::nullopt, unavailable("the change was not stored"));
             done(*patched.row, {});
         });

@@ -148,7 +148,7 @@ void service::impl::on_status(slot& s, const report& r, const status_report& sta
 
     const auto st = status.version ? version_reported(s, *status.version, status.boot_id, before) : std::nullopt;
     if (!changed && !st) return answer(r, verdict::accepted, "");
-    storage::record_report op = st ? operation(*st) : storage::record_report{};
+    storage::record_report op = st ? operation(s, *st) : storage::record_report{};
     if (st) count_outcome(d, *st);
     op.device_row = std::move(d);
     write(s, std::move(op), acknowledge_after(r));
@@ -184,7 +184,12 @@ std::optional<step> service::impl::late_version_proof(slot& s, const std::string
     if (before.firmware_version == version) return std::nullopt;
     const auto latest = store.reader().find_latest_update(s.device_id);
     if (!latest || !*latest || (*latest)->firmware_version != version || !(*latest)->row.sent_at) return std::nullopt;
-    return advance((*latest)->row, stimulus::proven, because("late_proof"), limits);
+    return late_proof((*latest)->row);
+}
+
+std::optional<step> service::impl::late_proof(const storage::update& row) {
+    const bool canceled = row.state == update_state::canceled;
+    return advance(row, stimulus::proven, because(canceled ? "cancel_lost_the_race" : "late_proof"), limits);
 }
 
 /// The device says that it runs the open update's version.
@@ -237,7 +242,7 @@ void service::impl::on_progress(slot& s, const report& r, const progress_report&
             notify(s.device_id, row, *row.state);
         }
     }
-    if (st) return write(s, operation(*st), acknowledge_after(r));
+    if (st) return write(s, operation(s, *st), acknowledge_after(r));
     if (!downloading || !progress_due(*s.open)) return answer(r, verdict::accepted, "");
     write(s, operation(row), acknowledge_after(r));
 }

@@ -30,7 +30,7 @@ void service::impl::on_result(slot& s, const report& r, const result_report& res
     }
 
     const auto st = step_of_result(s, *b, result);
-    storage::record_report op = st ? operation(*st) : storage::record_report{};
+    storage::record_report op = st ? operation(s, *st) : storage::record_report{};
     auto d = std::move(*known);
     if (result.status == storage::result_status::success && !outdated(s, r)) d.firmware_version = result.version;
     touch(s, d, r);
@@ -119,11 +119,7 @@ std::optional<step> service::impl::step_of_result(slot& s, const booking& b, con
     if (!b.update) return std::nullopt;
     const auto& update = *b.update;
     if (result.status == storage::result_status::success && result.version == update.firmware_version) {
-        if (!b.open) {
-            const bool canceled = update.row.state == update_state::canceled;
-            return advance(update.row, stimulus::proven, because(canceled ? "cancel_lost_the_race" : "late_proof"),
-                           limits);
-        }
+        if (!b.open) return late_proof(update.row);
         const bool rebooted = update.row.state == update_state::verifying;
         return target_reached(s, !rebooted && s.row && wants_confirmation(s.row->attributes));
     }

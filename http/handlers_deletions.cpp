@@ -22,9 +22,9 @@ task<response> delete_device(context& ctx, request& r) {
     if (force && *force != "0" && *force != "1")
         co_return problem_response({400, "invalid_parameter", "the query parameter \"force\" must be 0 or 1"});
     std::function<void(fota::service&, storage::timestamp, fota::reply<storage::device>)> call =
-        [id = r.parameters[0], forced = force == "1"](fota::service& service, storage::timestamp now,
-                                                      fota::reply<storage::device> done) {
-            service.delete_device(id, forced, now, std::move(done));
+        [id = r.parameters[0], forced = force == "1", by = r.who->name](fota::service& service, storage::timestamp now,
+                                                                        fota::reply<storage::device> done) {
+            service.delete_device(id, forced, by, now, std::move(done));
         };
     auto deleted = co_await ctx.ask<storage::device>(std::move(call));
     if (!deleted) co_return problem_response(deleted.why());
@@ -36,8 +36,8 @@ task<response> delete_firmware(context& ctx, request& r) {
     if (!storage::parse_uuid(id))
         co_return problem_response({404, "unknown_firmware", "there is no firmware \"" + id + "\""});
     std::function<void(fota::service&, storage::timestamp, fota::reply<storage::firmware>)> call =
-        [id](fota::service& service, storage::timestamp now, fota::reply<storage::firmware> done) {
-            service.delete_firmware(id, now, std::move(done));
+        [id, by = r.who->name](fota::service& service, storage::timestamp now, fota::reply<storage::firmware> done) {
+            service.delete_firmware(id, by, now, std::move(done));
         };
     auto deleted = co_await ctx.ask<storage::firmware>(std::move(call));
     if (!deleted) co_return problem_response(deleted.why());

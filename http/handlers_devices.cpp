@@ -68,8 +68,9 @@ task<response> patch_device(context& ctx, request& r) {
     auto change = parse_patch(r);
     if (!change) co_return problem_response(change.why());
     std::function<void(fota::service&, storage::timestamp, fota::reply<storage::device>)> call =
-        [change = *change](fota::service& service, storage::timestamp now, fota::reply<storage::device> done) {
-            service.patch_device(change, now, std::move(done));
+        [change = *change, by = r.who->name](fota::service& service, storage::timestamp now,
+                                             fota::reply<storage::device> done) {
+            service.patch_device(change, by, now, std::move(done));
         };
     auto row = co_await ctx.ask<storage::device>(std::move(call));
     if (!row) co_return problem_response(row.why());

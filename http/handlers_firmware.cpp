@@ -40,8 +40,8 @@ task<response> revoke_firmware(context& ctx, request& r) {
     const auto& id = r.parameters[0];
     if (!storage::parse_uuid(id)) co_return problem_response(no_firmware(id));
     std::function<void(fota::service&, storage::timestamp, fota::reply<storage::firmware>)> call =
-        [id](fota::service& service, storage::timestamp now, fota::reply<storage::firmware> done) {
-            service.revoke_firmware(id, now, std::move(done));
+        [id, by = r.who->name](fota::service& service, storage::timestamp now, fota::reply<storage::firmware> done) {
+            service.revoke_firmware(id, by, now, std::move(done));
         };
     auto row = co_await ctx.ask<storage::firmware>(std::move(call));
     if (!row) co_return problem_response(row.why());

@@ -32,6 +32,11 @@ new_token make_token(std::string name, role r, storage::timestamp now, std::opti
     return made;
 }
 
+storage::audit_entry token_entry(std::string by, std::string action, const storage::api_token& t,
+                                 storage::timestamp now) {
+    return {now, std::move(by), std::move(action), to_string(t.id), t.name + ", " + t.role};
+}
+
 std::string token_hash(std::string_view secret) { return certs::sha256_hex(secret); }
 
 } // namespace fb::http

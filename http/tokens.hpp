@@ -22,4 +22,8 @@ new_token make_token(std::string name, role r, storage::timestamp now, std::opti
 
 std::string token_hash(std::string_view secret);
 
+/// For the audit log: what was done to a token.
+storage::audit_entry token_entry(std::string by, std::string action, const storage::api_token& t,
+                                 storage::timestamp now);
+
 } // namespace fb::http

@@ -83,6 +83,14 @@ auto fields(Row& r) {
     return std::tie(r.id, r.name, r.role, r.hash, r.created_at, r.expires_at, r.revoked_at, r.last_used_at);
 }
 
+inline constexpr std::string_view audit_columns = "seq, at, actor, action, subject, detail, previous_hash, hash";
+template <class Entry>
+requires std::is_same_v<std::remove_const_t<Entry>, audit_entry>
+auto fields(Entry& e) { return std::tie(e.at, e.actor, e.action, e.subject, e.detail); }
+template <class Row>
+requires std::is_same_v<std::remove_const_t<Row>, audit_row>
+auto fields(Row& r) { return std::tuple_cat(std::tie(r.seq), fields(r.entry), std::tie(r.previous_hash, r.hash)); }
+
 inline constexpr std::string_view idempotency_columns = "key, request_hash, status, body, created_at";
 template <class Row>
 requires std::is_same_v<std::remove_const_t<Row>, idempotency_record>

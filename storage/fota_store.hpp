@@ -34,6 +34,9 @@ struct ownership {
     std::int64_t session_epoch = 0;
 };
 
+// An operation with an `audit` that is done puts it into audit_log in the same transaction; one that changed nothing
+// does not.
+
 /// Everything one device report (or connection event, or time-out) changes, in one go. With a `result` whose
 /// event_key exists already nothing at all is changed and the outcome is `duplicate`.
 struct record_report {
@@ -44,6 +47,7 @@ struct record_report {
     std::vector<update_event> events;
     std::optional<ownership> owner{}; // must still hold
     std::optional<hint> tell{};       // stored with it
+    std::optional<audit_entry> audit{};
 };
 
 /// A new update, in state pending, scheduled or skipped. `superseded` are changed first, in the same transaction.
@@ -53,26 +57,30 @@ struct create_update {
     std::vector<update_change> superseded;
     std::vector<update_event> events;
     std::optional<hint> tell{};
+    std::optional<audit_entry> audit{};
 };
 
 /// conflict: (device_type, version) exists.
 struct save_firmware {
     firmware row;
+    std::optional<audit_entry> audit{};
 };
 
-/// not_found: no such firmware.
+/// not_found: no such firmware. duplicate: it is in that state.
 struct set_firmware_state {
     firmware_uuid id;
     firmware_state state{};
+    std::optional<audit_entry> audit{};
 };
 
-/// What an operator may set; empty members are left alone. not_found: no such device.
+/// What an operator may set; empty members are left alone. not_found: no such device. duplicate: all of it is so.
 struct patch_device {
     std::string device_id;
     std::optional<std::string> name;
     std::optional<std::string> type;
     std::optional<std::string> tags; // JSON array
     std::optional<hint> tell{};
+    std::optional<audit_entry> audit{};
 };
 
 /// The device and all rows about it, its history included. not_found: no such device. conflict: it has an open update,
@@ -80,19 +88,22 @@ struct patch_device {
 struct delete_device {
     std::string device_id;
     bool with_open_update = false;
+    std::optional<audit_entry> audit{};
 };
 
 /// The row, or, when updates or rollouts that have ended name it, only what makes it a firmware: it is revoked then and
 /// has no url. not_found: no such firmware. conflict: an open update, a rollout that has not ended, or a device that
-/// runs this version needs it.
+/// runs this version needs it. duplicate: only the row is left already.
 struct delete_firmware {
     firmware_uuid id;
+    std::optional<audit_entry> audit{};
 };
 
 /// These rows of the history; ones that are not there any more are no fault.
 struct prune_history {
     std::vector<result_uuid> results;
     std::vector<event_uuid> events;
+    std::int64_t audit_before = 0; // rows of audit_log with a lower seq
 };
 
 /// At a gateway's start: its row, and none of its devices is connected yet.
@@ -104,10 +115,13 @@ struct gateway_started {
 /// conflict: the name is taken by a token that is not revoked.
 struct save_token {
     api_token row;
+    std::optional<audit_entry> audit{};
 };
+/// not_found: no such token. duplicate: it was revoked before.
 struct revoke_token {
     token_uuid id;
     timestamp at{};
+    std::optional<audit_entry> audit{};
 };
 struct touch_token {
     token_uuid id;
@@ -128,7 +142,7 @@ using fota_operation = std::variant<record_report, create_update, save_firmware,
 
 enum class applied {
     done,
-    duplicate, // record_report: the event_key was there already
+    duplicate, // nothing was changed: the event_key was there already, or what is asked for is so
 };
 using fota_outcome = result<applied>;
 
@@ -199,6 +213,9 @@ class fota_reader {
     /// When the newest row was made but for so many newer ones; nothing: there are not more than those.
     virtual result<std::optional<timestamp>> time_of_result(std::int64_t newer_ones) = 0;
     virtual result<std::optional<timestamp>> time_of_event(std::int64_t newer_ones) = 0;
+    /// The audit log from its beginning, behind a seq.
+    virtual result<std::vector<audit_row>> audit_rows(std::int64_t after_seq, int limit) = 0;
+    virtual result<std::optional<audit_row>> newest_audit_row() = 0;
     /// The checksums of all firmwares that need their file: those of other programs, too, but not deleted ones.
     virtual result<std::vector<std::string>> needed_checksums() = 0;
 

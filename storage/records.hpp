@@ -169,6 +169,23 @@ struct api_token {
     std::optional<timestamp> last_used_at; // written at most once an hour
 };
 
+/// What somebody did, for table audit_log.
+struct audit_entry {
+    timestamp at{};
+    std::string actor;                  // the API token's name, "cli", or "fotabroker" itself
+    std::string action;                 // "firmware.upload", "update.cancel", ...: stable words
+    std::optional<std::string> subject; // the id of what it was done to
+    std::optional<std::string> detail;  // for people
+};
+
+/// Table audit_log: `entry`'s members are columns like the others. See audit.hpp.
+struct audit_row {
+    std::int64_t seq = 0; // from 1, without gaps
+    audit_entry entry;
+    std::string previous_hash; // of the row before
+    std::string hash;
+};
+
 /// Table idempotency_keys: the answer a POST gave, kept for 24 h.
 struct idempotency_record {
     std::string key;          // token id + the client's key

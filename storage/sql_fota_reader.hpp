@@ -304,6 +304,14 @@ class sql_fota_reader final : public fota_reader {
     result<std::optional<timestamp>> time_of_event(std::int64_t newer_ones) override {
         return one<timestamp>("SELECT at FROM update_events ORDER BY id DESC LIMIT 1 OFFSET ?", newer_ones);
     }
+    result<std::vector<audit_row>> audit_rows(std::int64_t after_seq, int limit) override {
+        static const std::string text =
+            "SELECT " + std::string(audit_columns) + " FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?";
+        return all<audit_row>(text, after_seq, limit);
+    }
+    result<std::optional<audit_row>> newest_audit_row() override {
+        return one<audit_row>("SELECT " + std::string(audit_columns) + " FROM audit_log ORDER BY seq DESC LIMIT 1");
+    }
     result<std::vector<std::string>> needed_checksums() override {
         return all<std::string>("SELECT DISTINCT checksum FROM firmwares WHERE checksum IS NOT NULL "
                                 "AND (state IS NULL OR url IS NOT NULL)");

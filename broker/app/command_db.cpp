@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fcntl.h>
 #include <fstream>
 #include <iostream>
@@ -11,9 +12,13 @@
 #include "broker/app/database_copy.hpp"
 #include "broker/app/open_database.hpp"
 #include "broker/app/store_flags.hpp"
+#include "storage/audit.hpp"
 
 namespace fb::app {
 namespace {
+
+constexpr int audit_rows_at_once = 1000;
+constexpr std::size_t audit_faults_max = 20; // said; one would do
 
 struct db_options {
     store_flags store;
@@ -98,6 +103,38 @@ int migrate(const db_options& o) {
     return 0;
 }
 
+storage::audit_row audit_row_of(const storage::raw_row& row) {
+    storage::audit_row out;
+    out.seq = std::stoll(row.at(0).value_or("0"));
+    // A time that is none leaves 1970, which does not fit the hash.
+    out.entry = {storage::parse_timestamp(row.at(1).value_or("")).value_or(storage::timestamp{}),
+                 row.at(2).value_or(""), row.at(3).value_or(""), row.at(4), row.at(5)};
+    out.previous_hash = row.at(6).value_or("");
+    out.hash = row.at(7).value_or("");
+    return out;
+}
+
+/// In one transaction: the broker may delete rows meanwhile.
+void append_audit_faults(storage::raw_tables& db, std::vector<std::string>& faults) {
+    const auto& tables = storage::fota_tables();
+    const auto log = std::ranges::find(tables, std::string_view("audit_log"), &storage::table::name);
+    storage::audit_chain chain;
+    storage::raw_row last;
+    if (const auto begun = db.begin(false); !begun) throw std::runtime_error(begun.err().text);
+    for (std::size_t found = 0;;) {
+        const auto rows = db.read(*log, last, audit_rows_at_once);
+        if (!rows) throw std::runtime_error(rows.err().text);
+        if (rows->empty()) return;
+        for (const auto& row : *rows) {
+            const auto fault = chain.fault_in(audit_row_of(row));
+            if (!fault) continue;
+            if (++found > audit_faults_max) return faults.push_back("audit_log: and more of the same");
+            faults.push_back(*fault);
+        }
+        last = rows->back();
+    }
+}
+
 int check(const db_options& o) {
     const auto db = open_raw_tables(config_of(o.store));
     const auto state = db->state();
@@ -110,6 +147,7 @@ int check(const db_options& o) {
         auto found = db->faults();
         if (!found) throw std::runtime_error(found.err().text);
         faults = std::move(*found);
+        append_audit_faults(*db, faults);
     }
     if (o.json) {
         print_json([&](json_writer& w) {

@@ -40,6 +40,10 @@ std::optional<std::string> text_of(const std::optional<storage::timestamp>& t) {
     return storage::format_timestamp(*t);
 }
 
+storage::audit_entry log(const char* action, const storage::api_token& t) {
+    return http::token_entry("cli", action, t, now());
+}
+
 json_row row_of(const storage::api_token& t) {
     return {{"id", to_string(t.id)},
             {"name", t.name},
@@ -55,7 +59,7 @@ int create(const options& o) {
     std::optional<storage::timestamp> expires;
     if (o.valid_days > 0) expires = now() + std::chrono::days(o.valid_days);
     const auto token = http::make_token(o.name, http::parse_role(o.role).value(), now(), expires);
-    apply(*store, storage::save_token{token.row},
+    apply(*store, storage::save_token{token.row, log("token.create", token.row)},
           "a token named \"" + o.name + "\" exists: revoke it first, or choose another name");
     if (!o.json) {
         std::cerr << "The token, shown this once:\n";
@@ -91,7 +95,8 @@ int revoke(const options& o) {
     const auto store = open_store(o.store);
     for (const auto& t : value_of(value_of(store->open_reader())->list_tokens())) {
         if (t.revoked_at || (t.name != o.name && to_string(t.id) != o.name)) continue;
-        apply(*store, storage::revoke_token{t.id, now()}, "the token changed at the same moment: try again");
+        apply(*store, storage::revoke_token{t.id, now(), log("token.revoke", t)},
+              "the token changed at the same moment: try again");
         std::cout << "revoked " << t.name << " (" << to_string(t.id) << ")\n";
         return 0;
     }

@@ -111,6 +111,8 @@ struct retention_config {
     std::int64_t results_max = 1'000'000;
     std::chrono::days events{180}; // of updates that have ended
     std::int64_t events_max = 1'000'000;
+    std::chrono::days audit{365}; // what operators did
+    std::int64_t audit_max = 1'000'000;
 };
 
 /// This gateway among others on the same PostgreSQL.

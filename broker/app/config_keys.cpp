@@ -138,7 +138,8 @@ fields fields_of(retention_config& c) {
     constexpr std::int64_t century_d = 36'500;
     constexpr std::int64_t rows_most = 1'000'000'000'000;
     return {duration("results_days", c.results, 0, century_d), number("results_max", c.results_max, 0, rows_most),
-            duration("events_days", c.events, 0, century_d), number("events_max", c.events_max, 0, rows_most)};
+            duration("events_days", c.events, 0, century_d),   number("events_max", c.events_max, 0, rows_most),
+            duration("audit_days", c.audit, 0, century_d),     number("audit_max", c.audit_max, 0, rows_most)};
 }
 
 fields fields_of(fota::settings& c) {

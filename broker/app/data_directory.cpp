@@ -138,6 +138,9 @@ void data_directory::ensure_admin_token(storage::fota_store& store, const std::s
     if (!reader) throw std::runtime_error(reader.err().text);
     const storage::timestamp now = wall_clock();
     std::vector<storage::fota_operation> operations;
+    const auto log = [now](const char* action, const storage::api_token& t) {
+        return http::token_entry("fotabroker", action, t, now);
+    };
     http::new_token fresh = http::make_token(name, http::role::admin, now, std::nullopt);
     if (std::filesystem::exists(admin_token())) {
         std::string secret = read_file(admin_token());
@@ -153,9 +156,10 @@ void data_directory::ensure_admin_token(storage::fota_store& store, const std::s
     const auto tokens = (*reader)->list_tokens();
     if (!tokens) throw std::runtime_error(tokens.err().text);
     for (const storage::api_token& t : *tokens) {
-        if (t.name == name && !t.revoked_at) operations.push_back(storage::revoke_token{t.id, now});
+        if (t.name == name && !t.revoked_at)
+            operations.push_back(storage::revoke_token{t.id, now, log("token.revoke", t)});
     }
-    operations.push_back(storage::save_token{fresh.row});
+    operations.push_back(storage::save_token{fresh.row, log("token.create", fresh.row)});
     // The file first: a crash in between leaves a file whose token is put into the database at the next start.
     write_secret(admin_token(), fresh.secret + "\n");
     for (const auto& outcome : store.apply(operations)) {

@@ -115,6 +115,7 @@ void housekeeping::prune(storage::fota_reader& reader) {
         tell(events_until.err());
     else if (*events_until)
         tell(prune_events(reader, **events_until));
+    tell(prune_audit(reader));
 }
 
 storage::status housekeeping::prune_results(storage::fota_reader& reader, storage::timestamp older_than) {
@@ -147,6 +148,27 @@ storage::status housekeeping::prune_events(storage::fota_reader& reader, storage
     return storage::done{};
 }
 
+/// From the beginning on, so that what is left is a chain; the newest stays, for the next one follows it.
+storage::status housekeeping::prune_audit(storage::fota_reader& reader) {
+    const auto newest = reader.newest_audit_row();
+    if (!newest) return newest.err();
+    const std::int64_t end = *newest ? (*newest)->seq : 0;
+    const auto surplus = [&](const storage::audit_row& row) {
+        if (row.seq >= end) return false;
+        return (keep_.audit.count() > 0 && row.entry.at < now() - keep_.audit) ||
+               (keep_.audit_max > 0 && row.seq <= end - keep_.audit_max);
+    };
+    while (!stopping()) {
+        const auto rows = reader.audit_rows(0, rows_per_transaction);
+        if (!rows) return rows.err();
+        const auto kept = std::find_if_not(rows->begin(), rows->end(), surplus);
+        if (kept == rows->begin()) break;
+        if (auto applied = apply({{}, {}, std::prev(kept)->seq + 1}); !applied) return applied;
+        audit_.fetch_add(static_cast<std::uint64_t>(kept - rows->begin()), std::memory_order_relaxed);
+    }
+    return storage::done{};
+}
+
 /// In a transaction with what devices report meanwhile.
 storage::status housekeeping::apply(storage::prune_history op) {
     const auto outcome = std::make_shared<std::promise<storage::fota_outcome>>();
@@ -162,6 +184,8 @@ void housekeeping::append_metrics(std::string& out) const {
                   value(results_));
     append_metric(out, "fotabroker_retention_events_total", "counter", "Events deleted for their age or number",
                   value(events_));
+    append_metric(out, "fotabroker_retention_audit_total", "counter",
+                  "Entries of the audit log deleted for their age or number", value(audit_));
     append_metric(out, "fotabroker_orphan_files_removed_total", "counter", "Firmware files removed that no row needs",
                   value(files_));
     append_metric(out, "fotabroker_orphan_bytes_removed_total", "counter", "Their bytes", value(file_bytes_));

@@ -1,6 +1,6 @@
-// What nobody needs any more: firmware files without a row, at the start and once a day; results and events beyond what
-// [retention] keeps, at the start and once an hour, in transactions of a few hundred rows between which reports go on.
-// A thread of its own; append_metrics() may be called by any.
+// What nobody needs any more: firmware files without a row, at the start and once a day; results, events and the audit
+// log beyond what [retention] keeps, at the start and once an hour, in transactions of a few hundred rows between which
+// reports go on. A thread of its own; append_metrics() may be called by any.
 //
 // While the database cannot be asked nothing is deleted. An hour in which the clock was set deletes no history.
 #pragma once
@@ -43,6 +43,7 @@ class housekeeping {
     void prune(storage::fota_reader& reader);
     storage::status prune_results(storage::fota_reader& reader, storage::timestamp older_than);
     storage::status prune_events(storage::fota_reader& reader, storage::timestamp older_than);
+    storage::status prune_audit(storage::fota_reader& reader);
     storage::status apply(storage::prune_history op);
     bool stopping() const;
 
@@ -55,8 +56,8 @@ class housekeeping {
         std::chrono::system_clock::time_point wall;
         std::chrono::steady_clock::time_point steady;
     };
-    std::optional<times> looked_at_;                                               // of the thread
-    std::atomic<std::uint64_t> results_{0}, events_{0}, files_{0}, file_bytes_{0}; // deleted
+    std::optional<times> looked_at_;                                                          // of the thread
+    std::atomic<std::uint64_t> results_{0}, events_{0}, audit_{0}, files_{0}, file_bytes_{0}; // deleted
 
     mutable std::mutex mutex_; // protects what follows
     std::condition_variable wake_;

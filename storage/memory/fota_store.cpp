@@ -209,6 +209,15 @@ class memory_fota_reader final : public fota_reader {
         for (const auto& [id, e] : rows().events) times.push_back(e.at);
         return newest_but(std::move(times), newer_ones);
     }
+    result<std::vector<audit_row>> audit_rows(std::int64_t after_seq, int limit) override {
+        auto out = collect<audit_row>(rows().audit, same, [&](const audit_row& r) { return r.seq > after_seq; });
+        if (out.size() > std::size_t(limit)) out.resize(std::size_t(limit));
+        return out;
+    }
+    result<std::optional<audit_row>> newest_audit_row() override {
+        const std::lock_guard lock(shared_->mutex);
+        return rows().newest_audit_row();
+    }
     result<std::vector<std::string>> needed_checksums() override {
         return collect<std::string>(
             rows().firmwares, [](const firmware& f) { return !f.state || !f.url.empty() ? f.checksum : std::string(); },

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "storage/audit.hpp"
+#include "storage/columns.hpp"
+
 namespace fb::storage::memory {
 
 namespace {
@@ -36,6 +39,11 @@ class transaction {
     fota_outcome run(const delete_device& op);
     fota_outcome run(const delete_firmware& op);
     fota_outcome run(const prune_history& op);
+
+    void log(const audit_entry& entry) {
+        const audit_row row = audit_row_after(t_.newest_audit_row(), entry);
+        set(t_.audit, row.seq, row);
+    }
 
     void rollback() {
         for (auto step = undo_.rbegin(); step != undo_.rend(); ++step) (*step)();
@@ -201,6 +209,7 @@ fota_outcome transaction::run(const save_firmware& op) {
 fota_outcome transaction::run(const set_firmware_state& op) {
     const auto found = t_.firmwares.find(op.id);
     if (found == t_.firmwares.end() || !found->second.state) return not_found("firmwares: no such firmware");
+    if (found->second.state == op.state) return applied::duplicate;
     firmware row = found->second;
     row.state = op.state;
     set(t_.firmwares, row.id, row);
@@ -216,6 +225,7 @@ fota_outcome transaction::run(const patch_device& op) {
     if (op.tags) row.tags = *op.tags;
     row.name_by_operator = row.name_by_operator || op.name;
     row.type_by_operator = row.type_by_operator || op.type;
+    if (fields(std::as_const(row)) == fields(std::as_const(found->second))) return applied::duplicate;
     set(t_.devices, row.device_id, row);
     return outcome_of(tell(op.tell));
 }
@@ -245,7 +255,10 @@ fota_outcome transaction::run(const save_token& op) {
 fota_outcome transaction::run(const revoke_token& op) {
     const auto found = t_.tokens.find(op.id);
     if (found == t_.tokens.end()) return not_found("api_tokens: no such token");
-    if (!found->second.revoked_at) found->second.revoked_at = op.at;
+    if (found->second.revoked_at) return applied::duplicate;
+    api_token row = found->second;
+    row.revoked_at = op.at;
+    set(t_.tokens, row.id, row);
     return applied::done;
 }
 
@@ -299,6 +312,7 @@ fota_outcome transaction::run(const delete_firmware& op) {
         erase(t_.firmwares, [&](const firmware& f) { return f.id == op.id; });
         return applied::done;
     }
+    if (row.state == firmware_state::revoked && row.url.empty()) return applied::duplicate;
     row.state = firmware_state::revoked;
     row.url.clear();
     set(t_.firmwares, row.id, row);
@@ -311,10 +325,15 @@ fota_outcome transaction::run(const prune_history& op) {
     };
     erase_results([&](const update_result& r) { return among(op.results, r.id); });
     erase(t_.events, [&](const update_event& e) { return among(op.events, e.id); });
+    erase(t_.audit, [&](const audit_row& r) { return r.seq < op.audit_before; });
     return applied::done;
 }
 
 } // namespace
+
+std::optional<audit_row> tables::newest_audit_row() const {
+    return audit.empty() ? std::nullopt : std::optional(audit.rbegin()->second);
+}
 
 const device* tables::find_device(const device_uuid& id) const {
     return find_in(devices, [&](const device& d) { return d.id == id; });
@@ -349,6 +368,7 @@ fota_outcome perform(tables& t, const fota_operation& operation) {
     transaction trial(t);
     auto outcome = std::visit([&](const auto& op) { return trial.run(op); }, operation);
     if (!outcome) trial.rollback();
+    if (const auto* entry = audit_due(operation, outcome)) trial.log(*entry);
     return outcome;
 }
 

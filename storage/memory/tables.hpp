@@ -23,11 +23,13 @@ struct tables {
     std::map<hint_uuid, hint> outbox;
     std::map<token_uuid, api_token> tokens;
     std::map<std::string, idempotency_record> idempotency;
+    std::map<std::int64_t, audit_row> audit; // by seq
 
     const device* find_device(const device_uuid& id) const;
     const firmware* find_firmware(const std::string& device_type, const std::string& version) const;
     const update* find_open_update(const device_uuid& id) const;
     const api_token* find_token(const std::string& hash) const;
+    std::optional<audit_row> newest_audit_row() const;
     bool is_open_update(const update_uuid& id) const;
     update_view view_of(const update& row) const;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/postgres/audit_log.hpp"
 #include "storage/postgres/errors.hpp"
 #include "storage/postgres/fota_writes.hpp"
 #include "storage/postgres/gateway_store.hpp"
@@ -82,6 +83,8 @@ class postgres_fota_store final : public fota_store {
 
     ended together(std::span<const fota_operation> operations, outcomes_known& outcomes);
     ended one_by_one(std::span<const fota_operation> operations, outcomes_known& outcomes);
+    ended log_and_commit(connection& db, std::span<const fota_operation> operations, const outcomes_known& outcomes,
+                         const std::string& transaction);
     ended commit(connection& db, const std::string& transaction);
     ended what_became_of(const std::string& transaction);
     std::optional<bool> committed(connection& db, const std::string& transaction);
@@ -143,7 +146,7 @@ postgres_fota_store::ended postgres_fota_store::together(std::span<const fota_op
     const answers ran = (*db)->run(commands);
     if (ran.failed) return after(**db, *ran.failed);
     for (std::size_t i = 0; i < works.size(); ++i) read_outcomes(works[i], ran.of.at(i + 1), operations, outcomes);
-    return commit(**db, std::string(ran.of.back().at(0, 0).value_or("")));
+    return log_and_commit(**db, operations, outcomes, std::string(ran.of.back().at(0, 0).value_or("")));
 }
 
 /// A savepoint and a round trip for each operation. An error is its own outcome, and only its own.
@@ -173,7 +176,7 @@ postgres_fota_store::ended postgres_fota_store::one_by_one(std::span<const fota_
     if (tells_somebody(operations)) last.insert(last.begin(), call());
     const answers marked = (*db)->run(last);
     if (marked.failed) return after(**db, *marked.failed);
-    return commit(**db, std::string(marked.of.back().at(0, 0).value_or("")));
+    return log_and_commit(**db, operations, outcomes, std::string(marked.of.back().at(0, 0).value_or("")));
 }
 
 /// Of a failure before COMMIT was sent: nothing was applied, whatever it was.
@@ -186,6 +189,18 @@ postgres_fota_store::ended postgres_fota_store::after(connection& db, const fail
     db.rollback();
     if (will_pass(f.sqlstate)) return ended::again;
     return concerns_one_operation(f.sqlstate) ? ended::carefully : ended::given_up;
+}
+
+/// The audit log comes last, when it is known what was done.
+postgres_fota_store::ended postgres_fota_store::log_and_commit(connection& db,
+                                                               std::span<const fota_operation> operations,
+                                                               const outcomes_known& outcomes,
+                                                               const std::string& transaction) {
+    if (const auto entries = audit_commands(operations, outcomes); !entries.empty()) {
+        const answers logged = db.run(entries);
+        if (logged.failed) return after(db, *logged.failed);
+    }
+    return commit(db, transaction);
 }
 
 postgres_fota_store::ended postgres_fota_store::commit(connection& db, const std::string& transaction) {

@@ -63,6 +63,14 @@ std::optional<error> fault_in(const delete_device& op) {
     return not_storable();
 }
 
+/// Of what is to be logged with an operation.
+template <class Operation>
+std::optional<error> audit_fault(const Operation& op) {
+    if constexpr (requires { op.audit; })
+        if (!row_fits(op.audit)) return not_storable();
+    return std::nullopt;
+}
+
 template <class Operation>
 std::optional<error> fault_in(const Operation& op) {
     if constexpr (requires { op.row; })
@@ -76,6 +84,12 @@ std::optional<error> fault_in(const Operation& op) {
 std::string one_write(const std::string& write, const char* otherwise) {
     return "WITH w AS (" + write + " RETURNING 1) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE '" +
            otherwise + "' END";
+}
+
+/// An UPDATE that leaves alone what is so already, and what finds the row that it is about.
+std::string change_sql(const std::string& change, const std::string& there) {
+    return "WITH w AS (" + change + " RETURNING 1) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' " +
+           "WHEN EXISTS (" + there + ") THEN 'duplicate' ELSE 'not_found' END";
 }
 
 std::string insert_sql(const std::string& table, std::string_view columns, const std::vector<const char*>& types) {
@@ -125,7 +139,8 @@ command command_for(const save_idempotency& op) {
 
 command command_for(const set_firmware_state& op) {
     static const std::string sql =
-        one_write("UPDATE firmwares SET state = $1::text WHERE id = $2::uuid AND state IS NOT NULL", "not_found");
+        change_sql("UPDATE firmwares SET state = $1::text WHERE id = $2::uuid AND state <> $1::text",
+                   "SELECT FROM firmwares WHERE id = $2::uuid AND state IS NOT NULL");
     return {sql, {to_parameter(op.state), to_parameter(op.id)}};
 }
 
@@ -135,10 +150,14 @@ command command_for(const patch_device& op) {
         "WITH " + hints_cte(last) +
         ", w AS (UPDATE devices SET name = coalesce($1::text, name), type = coalesce($2::text, type), "
         "tags = coalesce($3::text, tags), name_by_operator = name_by_operator OR $1::text IS NOT NULL, "
-        "type_by_operator = type_by_operator OR $2::text IS NOT NULL WHERE device_id = $4::text RETURNING 1), "
+        "type_by_operator = type_by_operator OR $2::text IS NOT NULL WHERE device_id = $4::text AND "
+        "($1::text IS NOT NULL AND (name IS DISTINCT FROM $1::text OR NOT name_by_operator) OR "
+        "$2::text IS NOT NULL AND (type IS DISTINCT FROM $2::text OR NOT type_by_operator) OR "
+        "$3::text IS NOT NULL AND tags IS DISTINCT FROM $3::text) RETURNING 1), "
         "told AS (INSERT INTO outbox (" +
         std::string(hint_columns) + ") SELECT " + qualified("t", hint_columns) +
-        " FROM t, w) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' ELSE 'not_found' END";
+        " FROM t, w) SELECT 0, CASE WHEN EXISTS (SELECT FROM w) THEN 'done' WHEN EXISTS "
+        "(SELECT FROM devices WHERE device_id = $4::text) THEN 'duplicate' ELSE 'not_found' END";
     command out{sql, {to_parameter(op.name), to_parameter(op.type), to_parameter(op.tags), op.device_id}};
     hint_rows(op.tell).move_to(out.values);
     return out;
@@ -159,8 +178,9 @@ command command_for(const gateway_started& op) {
 }
 
 command command_for(const revoke_token& op) {
-    static const std::string sql = one_write(
-        "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $1::timestamptz) WHERE id = $2::uuid", "not_found");
+    static const std::string sql =
+        change_sql("UPDATE api_tokens SET revoked_at = $1::timestamptz WHERE id = $2::uuid AND revoked_at IS NULL",
+                   "SELECT FROM api_tokens WHERE id = $2::uuid");
     return {sql, {to_parameter(op.at), to_parameter(op.id)}};
 }
 
@@ -210,9 +230,10 @@ command command_for(const delete_firmware& op) {
         "s AS (DELETE FROM firmware_signatures WHERE firmware_id IN (SELECT id FROM gone)), "
         "w AS (DELETE FROM firmwares WHERE id IN (SELECT id FROM gone)), "
         "v AS (UPDATE firmwares SET state = 'revoked', url = NULL WHERE id IN "
-        "(SELECT id FROM named EXCEPT SELECT id FROM kept)) "
+        "(SELECT id FROM named EXCEPT SELECT id FROM kept) AND NOT (state = 'revoked' AND url IS NULL) RETURNING 1) "
         "SELECT 0, CASE WHEN NOT EXISTS (SELECT FROM f) THEN 'not_found' "
-        "WHEN EXISTS (SELECT FROM kept) THEN 'conflict' ELSE 'done' END";
+        "WHEN EXISTS (SELECT FROM kept) THEN 'conflict' "
+        "WHEN EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM v) THEN 'done' ELSE 'duplicate' END";
     return {sql, {to_parameter(op.id)}};
 }
 
@@ -221,7 +242,8 @@ command command_for(const prune_history& op) {
     static const std::string sql = "WITH r AS (DELETE FROM update_results WHERE id IN (SELECT id FROM update_results "
                                    "WHERE id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED)), "
                                    "e AS (DELETE FROM update_events WHERE id IN (SELECT id FROM update_events "
-                                   "WHERE id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)) SELECT 0, 'done'";
+                                   "WHERE id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)), "
+                                   "a AS (DELETE FROM audit_log WHERE seq < $3::bigint) SELECT 0, 'done'";
     row_set results(1);
     row_set events(1);
     for (const result_uuid& id : op.results) results.add_row({to_parameter(id)});
@@ -229,6 +251,7 @@ command command_for(const prune_history& op) {
     command out{sql, {}};
     results.move_to(out.values);
     events.move_to(out.values);
+    out.values.push_back(to_parameter(op.audit_before));
     return out;
 }
 
@@ -322,7 +345,12 @@ fota_outcome outcome_of(std::string_view word, const fota_operation& operation) 
 } // namespace
 
 std::optional<error> fault_of(const fota_operation& operation) {
-    return std::visit([](const auto& op) { return fault_in(op); }, operation);
+    return std::visit(
+        [](const auto& op) {
+            auto fault = fault_in(op);
+            return fault ? fault : audit_fault(op);
+        },
+        operation);
 }
 
 std::vector<work> plan(std::span<const fota_operation> operations,

@@ -1,5 +1,6 @@
 #include "storage/sqlite/fota_writes.hpp"
 
+#include "storage/audit.hpp"
 #include "storage/sqlite/rows.hpp"
 
 namespace fb::storage::sqlite {
@@ -82,6 +83,26 @@ fota_outcome must_change(connection& db, const char* what, std::string_view sql,
     return applied::done;
 }
 
+/// Whether the query finds a row.
+template <class... Values>
+result<bool> finds(connection& db, std::string_view sql, const Values&... values) {
+    query q(db, sql);
+    const bool found = q.with(values...).next();
+    if (auto ended = q.ended(); !ended) return ended.err();
+    return found;
+}
+
+/// As must_change, for an UPDATE that leaves alone what is so already. `there` finds the row that has `id`.
+template <class Id>
+fota_outcome changed_or_so(connection& db, const char* what, query& change, std::string_view there, const Id& id) {
+    if (auto ran = change.run(); !ran) return ran.err();
+    if (db.changes() > 0) return applied::done;
+    const auto found = finds(db, there, id);
+    if (!found) return found.err();
+    if (!*found) return error{error_kind::not_found, what};
+    return applied::duplicate;
+}
+
 fota_outcome outcome_of(status s) {
     if (!s) return s.err();
     return applied::done;
@@ -131,17 +152,22 @@ fota_outcome run(connection& db, const save_firmware& op) {
 }
 
 fota_outcome run(connection& db, const set_firmware_state& op) {
-    return must_change(db, "firmwares: no such firmware",
-                       "UPDATE firmwares SET state = ? WHERE id = ? AND state IS NOT NULL", op.state, op.id);
+    query change(db, "UPDATE firmwares SET state = ?1 WHERE id = ?2 AND state <> ?1");
+    return changed_or_so(db, "firmwares: no such firmware", change.with(op.state, op.id),
+                         "SELECT 1 FROM firmwares WHERE id = ? AND state IS NOT NULL", op.id);
 }
 
 fota_outcome run(connection& db, const patch_device& op) {
-    if (auto told = insert_hint(db, op.tell); !told) return told.err();
-    return must_change(db, "devices: no such device",
-                       "UPDATE devices SET name = coalesce(?1, name), type = coalesce(?2, type), "
-                       "tags = coalesce(?3, tags), name_by_operator = name_by_operator OR ?1 IS NOT NULL, "
-                       "type_by_operator = type_by_operator OR ?2 IS NOT NULL WHERE device_id = ?4",
-                       op.name, op.type, op.tags, op.device_id);
+    query change(db,
+                 "UPDATE devices SET name = coalesce(?1, name), type = coalesce(?2, type), "
+                 "tags = coalesce(?3, tags), name_by_operator = name_by_operator OR ?1 IS NOT NULL, "
+                 "type_by_operator = type_by_operator OR ?2 IS NOT NULL WHERE device_id = ?4 AND "
+                 "(?1 IS NOT NULL AND (name IS NOT ?1 OR NOT name_by_operator) OR "
+                 "?2 IS NOT NULL AND (type IS NOT ?2 OR NOT type_by_operator) OR ?3 IS NOT NULL AND tags IS NOT ?3)");
+    auto outcome = changed_or_so(db, "devices: no such device", change.with(op.name, op.type, op.tags, op.device_id),
+                                 "SELECT 1 FROM devices WHERE device_id = ?", op.device_id);
+    if (!outcome || *outcome != applied::done) return outcome;
+    return outcome_of(insert_hint(db, op.tell));
 }
 
 fota_outcome run(connection& db, const gateway_started& op) {
@@ -163,8 +189,9 @@ fota_outcome run(connection& db, const save_token& op) {
 }
 
 fota_outcome run(connection& db, const revoke_token& op) {
-    return must_change(db, "api_tokens: no such token",
-                       "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", op.at, op.id);
+    query change(db, "UPDATE api_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
+    return changed_or_so(db, "api_tokens: no such token", change.with(op.at, op.id),
+                         "SELECT 1 FROM api_tokens WHERE id = ?", op.id);
 }
 
 fota_outcome run(connection& db, const touch_token& op) {
@@ -189,15 +216,6 @@ status run_all(connection& db, std::initializer_list<std::string_view> statement
         if (auto ran = query(db, sql).with(value).run(); !ran) return ran;
     }
     return done{};
-}
-
-/// Whether the query finds a row.
-template <class... Values>
-result<bool> finds(connection& db, std::string_view sql, const Values&... values) {
-    query q(db, sql);
-    const bool found = q.with(values...).next();
-    if (auto ended = q.ended(); !ended) return ended.err();
-    return found;
 }
 
 fota_outcome run(connection& db, const delete_device& op) {
@@ -242,8 +260,12 @@ fota_outcome run(connection& db, const delete_firmware& op) {
                              "UNION ALL SELECT 1 FROM rollouts WHERE firmware_id = ?1",
                              op.id);
     if (!named) return named.err();
-    if (*named)
-        return outcome_of(run_all(db, {"UPDATE firmwares SET state = 'revoked', url = NULL WHERE id = ?"}, op.id));
+    if (*named) {
+        query change(db, "UPDATE firmwares SET state = 'revoked', url = NULL WHERE id = ? "
+                         "AND NOT (state = 'revoked' AND url IS NULL)");
+        return changed_or_so(db, "firmwares: no such firmware", change.with(op.id),
+                             "SELECT 1 FROM firmwares WHERE id = ?", op.id);
+    }
     return outcome_of(run_all(
         db, {"DELETE FROM firmware_signatures WHERE firmware_id = ?", "DELETE FROM firmwares WHERE id = ?"}, op.id));
 }
@@ -255,13 +277,31 @@ fota_outcome run(connection& db, const prune_history& op) {
     for (const event_uuid& id : op.events) {
         if (auto gone = query(db, "DELETE FROM update_events WHERE id = ?").with(id).run(); !gone) return gone.err();
     }
-    return applied::done;
+    return outcome_of(query(db, "DELETE FROM audit_log WHERE seq < ?").with(op.audit_before).run());
+}
+
+status log(connection& db, const audit_entry& entry) {
+    static const std::string sql = insert_sql("audit_log", audit_columns);
+    std::optional<audit_row> newest;
+    {
+        query q(db, "SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1");
+        if (q.next()) {
+            newest.emplace();
+            q >> newest->seq >> newest->hash;
+        }
+        if (auto ended = q.ended(); !ended) return ended;
+    }
+    return insert(db, sql, audit_row_after(newest, entry));
 }
 
 } // namespace
 
 fota_outcome perform(connection& db, const fota_operation& operation) {
-    return std::visit([&](const auto& op) { return run(db, op); }, operation);
+    auto outcome = std::visit([&](const auto& op) { return run(db, op); }, operation);
+    if (const auto* entry = audit_due(operation, outcome)) {
+        if (auto logged = log(db, *entry); !logged) return logged.err();
+    }
+    return outcome;
 }
 
 } // namespace fb::storage::sqlite

@@ -449,7 +449,7 @@ TEST_CASE_TEMPLATE("tokens: found by hash, names unique among those not revoked"
     CHECK(w.apply(save_token{token("cd", "h1")}) == "conflict");
     CHECK(w.apply(touch_token{first.id, w.now}) == "done");
     CHECK(w.apply(revoke_token{first.id, w.now + std::chrono::seconds(1)}) == "done");
-    CHECK(w.apply(revoke_token{first.id, w.now + std::chrono::seconds(2)}) == "done");
+    CHECK(w.apply(revoke_token{first.id, w.now + std::chrono::seconds(2)}) == "duplicate");
     CHECK(w.apply(save_token{token("ci", "h3")}) == "done");
     const auto nobody = new_id<token_uuid>(w.now);
     CHECK(w.apply(touch_token{nobody, w.now}) == "not_found");

@@ -307,6 +307,20 @@ class OnPostgres(Case):
         with open(first) as one, open(second) as other:
             self.assertEqual(one.read(), other.read())
 
+        acted = self.server.sql(f"SELECT actor, action FROM {self.schema}.audit_log ORDER BY seq")
+        self.assertEqual(tuple(acted[0]), ("fotabroker", "token.create"))
+        self.assertIn("update.trigger", [action for _, action in acted])
+        self.assertEqual(self.db("check", database=copy).returncode, 0)
+        with contextlib.closing(sqlite3.connect(os.path.join(copy, "fota.db"))) as damaged, damaged:
+            damaged.execute("DELETE FROM audit_log WHERE seq = 2")
+        checked = self.db("check", database=copy)
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("audit_log: row 3 does not follow row 1", checked.stdout)
+        self.server.sql(f"UPDATE {self.schema}.audit_log SET actor = 'nobody' WHERE seq = 2")
+        checked = self.db("check")
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("audit_log: row 2 was changed", checked.stdout)
+
         self.server.sql(f"UPDATE {self.schema}.updates SET state = 'odd'")
         checked = self.db("check")
         self.assertEqual(checked.returncode, 1)

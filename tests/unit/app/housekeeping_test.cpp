@@ -54,6 +54,16 @@ struct household {
         } while (all.cursor);
         return count;
     }
+    void token(int number, timestamp at) {
+        storage::api_token t;
+        t.id = storage::new_id<storage::token_uuid>(this_moment());
+        t.name = t.hash = std::to_string(number);
+        apply(storage::save_token{t, storage::audit_entry{at, "cli", "token.create", {}, {}}});
+    }
+    std::vector<storage::audit_row> audit_log() {
+        const auto reader = store->open_reader();
+        return *(*reader)->audit_rows(0, 10'000);
+    }
     std::string blob(char digit, std::chrono::hours age) {
         const std::string name(64, digit);
         auto writer = blobs.create();
@@ -132,9 +142,42 @@ TEST_CASE("with 0 for both nothing ever goes") {
     const auto d = h.device("a");
     for (int i = 0; i < 5; ++i) h.result(d, timestamp{} + std::chrono::hours(i));
     const std::string orphan = h.blob('a', 2h);
-    h.look(keeping(0, 0), [&] { return !h.blobs.exists(orphan); }); // the look has begun: files come first
+    h.token(1, timestamp{});
+    h.token(2, this_moment());
+    auto all = keeping(0, 0);
+    all.audit = {};
+    all.audit_max = 0;
+    h.look(all, [&] { return !h.blobs.exists(orphan); }); // the look has begun: files come first
+    CHECK(h.audit_log().size() == 2);
     CHECK(h.results() == 5);
     CHECK(h.batches == 0);
+}
+
+TEST_CASE("the audit log loses its oldest by age, in bounded steps, but not what follows a newer one, nor its end") {
+    household h;
+    for (int i = 0; i < 700; ++i) h.token(i, this_moment() - 48h);
+    h.token(700, this_moment());
+    h.token(701, this_moment() - 48h); // of a clock that was wrong
+    h.token(702, this_moment());
+    app::retention_config keep;
+    keep.audit = std::chrono::days(1);
+    h.look(keep, [&] { return h.audit_log().size() <= 3; });
+    CHECK(h.batches == 2);
+    CHECK(h.audit_log().front().seq == 701);
+    household old;
+    for (int i = 0; i < 2; ++i) old.token(i, this_moment() - 48h);
+    old.look(keep, [&] { return old.audit_log().size() == 1; });
+    CHECK(old.audit_log().front().seq == 2);
+}
+
+TEST_CASE("the audit log loses its oldest beyond its number") {
+    household h;
+    for (int i = 0; i < 50; ++i) h.token(i, this_moment());
+    app::retention_config keep;
+    keep.audit_max = 20;
+    h.look(keep, [&] { return h.audit_log().size() <= 20; });
+    CHECK(h.audit_log().size() == 20);
+    CHECK(h.audit_log().back().seq == 50);
 }
 
 TEST_CASE("files that no row names go when they are an hour old") {

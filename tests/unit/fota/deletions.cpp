@@ -8,7 +8,7 @@ namespace {
 /// The HTTP status, 204 for success.
 int deleted(world& w, const std::string& device, bool force = false) {
     int status = 0;
-    w.fota->delete_device(device, force, w.now,
+    w.fota->delete_device(device, force, "olga", w.now,
                           [&](const auto& row, const fb::fota::problem& why) { status = row ? 204 : why.status; });
     w.work();
     return status;
@@ -16,7 +16,7 @@ int deleted(world& w, const std::string& device, bool force = false) {
 
 int deleted_firmware(world& w, const std::string& id) {
     int status = 0;
-    w.fota->delete_firmware(id, w.now,
+    w.fota->delete_firmware(id, "olga", w.now,
                             [&](const auto& row, const fb::fota::problem& why) { status = row ? 204 : why.status; });
     w.work();
     return status;

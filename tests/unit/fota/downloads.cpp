@@ -199,7 +199,7 @@ TEST_CASE("a device's certificate alone opens the firmware of its open update") 
 
 TEST_CASE("revoked firmware is gone for everybody") {
     offered o(5000);
-    o.w.fota->revoke_firmware(o.firmware, o.w.now, [](auto, const auto&) {});
+    o.w.fota->revoke_firmware(o.firmware, "olga", o.w.now, [](auto, const auto&) {});
     o.w.work();
     CHECK(o.http(o.signed_request()) == 410);
     fb::fota::download_request by_operator;

@@ -185,7 +185,8 @@ TEST_CASE("a firmware revoked here is not offered there") {
     g.b.status("dev", R"({"type":"sensor","version":"1.0.0"})");
     const auto id = g.b.update_to("2.0.0", "dev");
     CHECK(g.b.explain("dev") == "not_subscribed");
-    g.a.fota->revoke_firmware(to_string(g.a.update(id).row.firmware_id), g.a.now, [](const auto&, const auto&) {});
+    g.a.fota->revoke_firmware(to_string(g.a.update(id).row.firmware_id), "olga", g.a.now,
+                              [](const auto&, const auto&) {});
     g.a.work();
     g.b.ready("dev");
     CHECK(g.b.commands().empty());
@@ -195,7 +196,7 @@ TEST_CASE("a firmware revoked here is not offered there") {
 TEST_CASE("names that an operator set here stay when the device reports there") {
     two_gateways g;
     g.b.come("dev");
-    g.a.fota->patch_device({"dev", "the pump", std::nullopt, R"(["cellar"])"}, g.a.now,
+    g.a.fota->patch_device({"dev", "the pump", std::nullopt, R"(["cellar"])"}, "olga", g.a.now,
                            [](const auto&, const auto&) {});
     g.a.work();
     g.b.status("dev", R"({"type":"sensor","version":"1.0.1","name":"esp32-17"})"); // before b has heard of it

@@ -297,7 +297,7 @@ TEST_CASE("what operators set, a device's status leaves alone") {
     world w;
     w.come("dev1");
     fb::storage::patch_device change{"dev1", "Cellar", std::nullopt, std::nullopt};
-    w.fota->patch_device(change, w.now, [](auto d, const auto&) { CHECK(d->name == "Cellar"); });
+    w.fota->patch_device(change, "olga", w.now, [](auto d, const auto&) { CHECK(d->name == "Cellar"); });
     w.work();
     w.status("dev1", R"({"version":"1.0.1","name":"Roof"})");
     CHECK(w.device("dev1").name == "Cellar");

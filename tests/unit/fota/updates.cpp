@@ -485,7 +485,7 @@ TEST_CASE("revoked firmware is never offered") {
     w.disconnect("dev1");
     const auto firmware = w.add_firmware("1.1.0");
     w.trigger(firmware, {"dev1"});
-    w.fota->revoke_firmware(firmware, w.now, [](auto row, const auto&) { CHECK(row.has_value()); });
+    w.fota->revoke_firmware(firmware, "olga", w.now, [](auto row, const auto&) { CHECK(row.has_value()); });
     w.work();
     w.connect("dev1");
     w.ready("dev1");

@@ -98,6 +98,14 @@ void gateway::apply(storage::fota_operation op) {
     REQUIRE(done.get_future().get());
 }
 
+std::vector<storage::audit_row> gateway::audit_log() {
+    const auto reader = store_->open_reader();
+    REQUIRE(reader);
+    const auto rows = (*reader)->audit_rows(0, 1000);
+    REQUIRE(rows);
+    return *rows;
+}
+
 http_answer gateway::ask(http_request r, std::optional<http::role> who) {
     if (who) r.headers["Authorization"] = "Bearer " + token(*who);
     http_client client(port());

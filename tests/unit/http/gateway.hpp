@@ -50,6 +50,7 @@ class gateway {
     std::uint16_t port(std::size_t listener = 0) const;
     const std::string& token(http::role r) const { return tokens_[static_cast<std::size_t>(r)]; }
     void apply(storage::fota_operation op);
+    std::vector<storage::audit_row> audit_log();
 
     /// One request on a connection of its own. A token's header is added unless `who` is empty.
     http_answer ask(http_request r, std::optional<http::role> who = http::role::admin);

@@ -109,7 +109,7 @@ http_answer http_client::receive(bool head) {
         answer.headers[name] = line.substr(line.find(':') + 2);
         rest.erase(0, line.size() + 2);
     }
-    if (head || answer.status == 304) return answer;
+    if (head || answer.status == 304 || answer.status == 204) return answer;
     const auto length = answer.header("content-length");
     const auto wanted = length.empty() ? std::string::npos : std::stoul(length);
     while (buffer_.size() < wanted && read_more()) {
