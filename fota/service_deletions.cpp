@@ -7,9 +7,6 @@ namespace fb::fota {
 namespace {
 
 problem no_device(const std::string& id) { return {404, "not_found", "there is no device " + id}; }
-problem unavailable(const std::string& text) {
-    return {503, "unavailable", "the database cannot be used now: " + text};
-}
 
 } // namespace
 

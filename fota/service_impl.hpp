@@ -35,6 +35,10 @@ inline std::string sha256_of(const storage::firmware& f) {
     return f.checksum.starts_with(prefix) ? f.checksum.substr(prefix.size()) : f.checksum;
 }
 
+inline problem unavailable(const std::string& text) {
+    return {503, "unavailable", "the database cannot be used now: " + text};
+}
+
 struct slot;
 using job = std::function<void(slot&)>;
 

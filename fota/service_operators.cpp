@@ -10,9 +10,6 @@
 namespace fb::fota {
 namespace {
 
-problem unavailable(const std::string& text) {
-    return {503, "unavailable", "the database cannot be used now: " + text};
-}
 problem no_such_update() { return {404, "not_found", "there is no such update"}; }
 
 problem problem_of(const storage::error& why) {
