@@ -75,12 +75,19 @@ void enter(storage::update& w, update_state to, const occasion& o, const setting
     w.step_deadline = step_deadline(to, o.now, limits);
 }
 
-void note(step& out, update_state from, update_state to, const occasion& o, std::string cause) {
-    out.events.push_back({storage::new_id<storage::event_uuid>(o.now), out.wanted.id, o.now, from, to,
+/// What the ids of events are made of, by which a history is sorted. The last change may have been another gateway's,
+/// made after we read our clock and before we read the row.
+timestamp time_behind(timestamp last_change, timestamp now) {
+    constexpr std::chrono::minutes plausible{1};
+    return last_change - now < plausible ? std::max(now, last_change + std::chrono::milliseconds(1)) : now;
+}
+
+void note(step& out, update_state from, update_state to, const occasion& o, std::string cause, timestamp id_time) {
+    out.events.push_back({storage::new_id<storage::event_uuid>(id_time), out.wanted.id, o.now, from, to,
                           out.wanted.attempt, std::move(cause), o.error_text ? o.error_text : o.error_code});
 }
 
-void begin_attempt(step& out, const occasion& o, const settings& limits) {
+void begin_attempt(step& out, const occasion& o, const settings& limits, timestamp id_time) {
     auto& w = out.wanted;
     const auto wait = retry_delay(w.attempt, limits.retry_backoff, o.random);
     ++w.attempt;
@@ -89,7 +96,7 @@ void begin_attempt(step& out, const occasion& o, const settings& limits) {
     w.bytes_sent = 0;
     enter(w, pending, o, limits);
     w.not_before = o.now + wait;
-    note(out, failed, pending, o, "retry");
+    note(out, failed, pending, o, "retry", id_time);
 }
 
 } // namespace
@@ -139,10 +146,11 @@ std::optional<step> advance(const storage::update& current, stimulus s, const oc
     case expired: w.error_code = "deadline"; break;
     default: break;
     }
-    note(out, from, *to, o, o.cause);
+    const timestamp id_time = time_behind(current.state_at, o.now);
+    note(out, from, *to, o, o.cause, id_time);
     if (*to == failed) {
         out.attempt_failed = counts_against_device(s, from);
-        if (!final_failure(s) && w.attempt < limits.attempts_max) begin_attempt(out, o, limits);
+        if (!final_failure(s) && w.attempt < limits.attempts_max) begin_attempt(out, o, limits, id_time);
     }
     return out;
 }

@@ -112,9 +112,9 @@ TEST_CASE("every column of every table is in an export and comes back") {
     const std::string text = exported(dir / "a.db");
     std::istringstream in(text);
     const auto done = import_database(in, *raw(dir / "b.db"), quiet);
-    for (const auto& [table, rows] : done.rows) {
-        CAPTURE(table);
-        CHECK(rows == (table == "rollout_groups" ? test::many_groups : 1));
+    for (const auto& each : done.rows) {
+        CAPTURE(each.first);
+        CHECK(each.second == (each.first == "rollout_groups" ? test::many_groups : 1));
     }
     CHECK(exported(dir / "b.db") == text);
     CHECK(text.find("null") == std::string::npos);

@@ -91,6 +91,27 @@ TEST_CASE("a seed-only row is never acted on") {
     for (int s = 0; s < stimulus_count; ++s) CHECK_FALSE(advance(u, static_cast<stimulus>(s), {}, {}).has_value());
 }
 
+TEST_CASE("a history is sorted as it happened, though the row was changed after our clock was read") {
+    auto u = row_in(update_state::pending);
+    occasion ours;
+    ours.now = timestamp(24h * 365 * 130); // later than any id so far, which ids follow whatever the clock says
+    occasion theirs;                       // of another gateway: committed between our look at the clock and at the row
+    theirs.now = ours.now + 3s;
+    const auto before = storage::to_string(storage::new_id<storage::event_uuid>(theirs.now));
+    u.state_at = theirs.now;
+    const auto st = advance(u, stimulus::cancel, ours, {});
+    REQUIRE(st);
+    CHECK(st->events[0].at == ours.now);
+    const auto time_of = [](const std::string& id) { return id.substr(0, 13); }; // milliseconds
+    CHECK(time_of(storage::to_string(st->events[0].id)) > time_of(before));
+
+    u.state_at = ours.now + 24h; // nobody's clock: ours was set back
+    const auto later = advance(u, stimulus::cancel, ours, {});
+    REQUIRE(later);
+    CHECK(time_of(storage::to_string(later->events[0].id)) <
+          time_of(storage::format_uuid(storage::make_uuid_v7(u.state_at))));
+}
+
 TEST_CASE("a failure with attempts left is one change with two events; the last one is final") {
     auto u = row_in(update_state::installing);
     u.percent = 100;
