@@ -54,8 +54,11 @@ bool erase_session(std::vector<subscriber>& from, const session_handle& who) {
 
 } // namespace
 
+routing_index::edge_view::edge_view(node_id from, std::string_view text) noexcept
+    : edge_view(from, text, std::hash<std::string_view>{}(text)) {}
+
 std::size_t routing_index::edge_hash::operator()(const edge_view& e) const noexcept {
-    return std::hash<std::string_view>{}(e.level) ^ (e.parent * 0x9E3779B97F4A7C15ull);
+    return e.level_hash ^ (e.parent * 0x9E3779B97F4A7C15ull);
 }
 
 routing_index::routing_index()
@@ -79,8 +82,8 @@ void routing_index::raise_version(std::string_view filter) noexcept {
     }
 }
 
-routing_index::node_id routing_index::find_child(node_id parent, std::string_view level) const {
-    const auto it = edges_.find(edge_view{parent, level});
+routing_index::node_id routing_index::find_child(const edge_view& e) const {
+    const auto it = edges_.find(e);
     const bool none = rule<"v5[MQTT-3.3.2-3]", "v5[MQTT-4.7.3-4]", "v311[MQTT-3.3.2-3]", "v311[MQTT-4.7.3-4]">(
         it == edges_.end()); // character by character
     return none ? 0 : it->second;
@@ -114,7 +117,7 @@ routing_index::node_id routing_index::find_or_make(std::string_view filter, bool
             rest = true;
             return at;
         }
-        node_id next = level == "+" ? nodes_[at].plus : find_child(at, level);
+        node_id next = level == "+" ? nodes_[at].plus : find_child({at, level});
         if (next == 0) {
             if (!make) return 0;
             next = make_child(at, level);
@@ -252,10 +255,11 @@ void routing_index::collect(std::string_view topic, matches& out) const {
     proto::level_reader levels(topic);
     for (std::string_view level; levels.next(level);) {
         next.clear();
+        const std::size_t hash = std::hash<std::string_view>{}(level);
         for (node_id id : at) {
             const bool wild = !(first && hidden);
             if (wild) add_rest(nodes_[id], out);
-            if (const node_id child = find_child(id, level)) next.push_back(child);
+            if (const node_id child = find_child({id, level, hash})) next.push_back(child);
             if (wild && nodes_[id].plus != 0) next.push_back(nodes_[id].plus);
         }
         at.swap(next);
