@@ -56,7 +56,7 @@ def count_with_strace(pid, load):
 def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build/release", help="build directory")
-    p.add_argument("--brokers", nargs="*", metavar="NAME", default=["fotabroker", "fotabroker-1-shard", "mosquitto"])
+    p.add_argument("--brokers", nargs="*", metavar="NAME", default=["fotabroker-1-shard", "fotabroker-2-shards", "mosquitto"])
     p.add_argument("--pairs", type=int, default=50)
     p.add_argument("--seconds", type=float, default=2)
     p.add_argument("--inflight", type=int, default=10, help="messages on their way per publisher")
