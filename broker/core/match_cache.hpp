@@ -1,7 +1,7 @@
 // A shard's bounded cache of match lists by topic. One thread.
 //
-// A topic is kept from the second time it is seen in a while: topics that come once each (ids or times in them) would
-// only push out those that are worth it, and cost memory and its release each time.
+// A topic with few subscribers is kept from the second time it is seen in a while: topics that come once each (ids or
+// times in them) would only push out those that are worth it, and cost memory and its release each time.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>

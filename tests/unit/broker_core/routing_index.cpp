@@ -133,6 +133,9 @@ TEST_CASE("a cache keeps a topic from the second time on; those that come once p
     for (int i = 0; i < 500; ++i) cache.lookup("a/" + std::to_string(i));
     CHECK(cache.lookup("a/kept") == kept);
 
+    for (std::uint32_t i = 0; i < 100; ++i) index.subscribe("many", {{i, 1, 0}, {}, 0, false});
+    CHECK(cache.lookup("many") == cache.lookup("many")); // at once: that list took long to make
+
     const auto once = cache.lookup("a/once"), other = cache.lookup("b/once");
     CHECK(once->entries.size() == 1); // as it was given
     CHECK(other->entries.empty());
