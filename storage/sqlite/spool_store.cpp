@@ -1,5 +1,6 @@
 #include "storage/spool_store.hpp"
 
+#include <atomic>
 #include <mutex>
 
 #include "storage/aside.hpp"
@@ -33,7 +34,9 @@ class sqlite_spool final : public spool_store {
     status measure() {
         query q(*db_, "SELECT coalesce(sum(length(payload) + ?), 0) FROM reports");
         q.with(spooled_row_bytes);
-        if (q.next()) q >> bytes_;
+        std::int64_t bytes = 0;
+        if (q.next()) q >> bytes;
+        bytes_ = bytes;
         return q.ended();
     }
 
@@ -79,10 +82,8 @@ class sqlite_spool final : public spool_store {
         return out;
     }
 
-    std::int64_t bytes() const override {
-        const std::lock_guard lock(mutex_);
-        return bytes_;
-    }
+    /// Without the lock, which is held while the disk syncs: a shard may ask.
+    std::int64_t bytes() const override { return bytes_; }
 
   private:
     status insert(std::span<const spooled_report> reports) {
@@ -101,8 +102,8 @@ class sqlite_spool final : public spool_store {
     }
 
     const std::unique_ptr<connection> db_;
-    mutable std::mutex mutex_; // protects the connection and what follows
-    std::int64_t bytes_ = 0;
+    std::mutex mutex_; // protects the connection
+    std::atomic<std::int64_t> bytes_{0};
 };
 
 result<std::unique_ptr<spool_store>> open_checked(const std::filesystem::path& file) {
